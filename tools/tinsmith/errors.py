@@ -1,0 +1,23 @@
+"""Errors that a user can cause; everything else that escapes is a bug."""
+
+from __future__ import annotations
+
+
+class TinsmithError(Exception):
+    """Base of all errors that the command line prints as one message and exit code 1."""
+
+
+class ModelError(TinsmithError):
+    """A model file is damaged or inconsistent; the message names the thing, the rule and the value."""
+
+
+class Unsupported(TinsmithError):
+    """A valid model needs something that Tinsmith does not do; lists all findings at once."""
+
+
+class InputError(TinsmithError):
+    """Input data or an option does not fit the model; the message names both sides."""
+
+
+class TargetError(TinsmithError):
+    """A target, its toolchain or its emulator is missing or failed."""
