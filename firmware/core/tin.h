@@ -47,6 +47,11 @@ typedef enum tin_status {
 #define TIN_ON_NODE(index) ((void)0)
 #endif
 
+/* States what a kernel relies on. Empty unless a build defines it; the emulator harness does. */
+#ifndef TIN_ASSERT
+#define TIN_ASSERT(condition) ((void)0)
+#endif
+
 /* Element types of model inputs and outputs. */
 typedef enum tin_type { TIN_INT8 = 1, TIN_UINT8 = 2, TIN_INT16 = 3, TIN_INT32 = 4, TIN_FLOAT32 = 5 } tin_type;
 
