@@ -1,0 +1,1 @@
+"""Graphs written as model files that other runtimes load."""
