@@ -1,0 +1,98 @@
+"""What both poolings share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.random import Generator
+
+from ..graph import Array, Graph
+from ._examples import quantized, single
+from ._quantized import FusedActivation, clamp_limits
+from ._window import Windowed, patches
+from .base import I8, I16, Call, Shape, note, rule
+
+
+@dataclass(frozen=True)
+class PoolAttrs:
+    padding: str = "SAME"
+    stride_w: int = 1
+    stride_h: int = 1
+    filter_width: int = 1
+    filter_height: int = 1
+    fused_activation_function: str = "NONE"
+    pads: tuple[tuple[int, int], tuple[int, int]] | None = None
+    clamp: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class PoolParams:
+    in_h: I16 = note("input rows")
+    in_w: I16 = note("input columns")
+    channels: I16 = note("channels")
+    out_w: I16 = note("output columns")
+    kernel_h: I16 = note("rows of the window")
+    kernel_w: I16 = note("columns of the window")
+    stride_h: I16 = note("rows between outputs")
+    stride_w: I16 = note("columns between outputs")
+    pad_top: I16 = note("rows of padding above")
+    pad_left: I16 = note("columns of padding to the left")
+    low: I8 = note("least output")
+    high: I8 = note("greatest output")
+
+
+class Pool(Windowed, FusedActivation):
+    """Base of the poolings: windows that only count what lies inside the image."""
+
+    Attrs = PoolAttrs
+    Params = PoolParams
+
+    def kernel_size(self, call: Call) -> tuple[int, int]:
+        return call.attrs.filter_height, call.attrs.filter_width
+
+    @rule
+    def scales_are_equal(self, call: Call) -> str | None:
+        """Input and output must have the same scale (within 1e-6) and zero point."""
+        off = abs(call.x.scale - call.y.scale)
+        if off <= 1e-6 and call.x.zero_point == call.y.zero_point:
+            return None
+        return f"scales {call.x.scale} and {call.y.scale}, zero points {call.x.zero_point} and {call.y.zero_point}"
+
+    @rule
+    def window_is_not_far_larger_than_the_image(self, call: Call) -> str | None:
+        """The window must hold at most 2^23 pixels, so that sums fit 32 bits."""
+        height, width = self.kernel_size(call)
+        return None if height * width <= 2**23 else f"{height} x {width}"
+
+    def output_shape(self, call: Call) -> Shape:
+        window = self.window(call)
+        return 1, window.y.out, window.x.out, call.x.shape[3]
+
+    def windows(self, call: Call, x: Array) -> tuple[Array, Array]:
+        """(values, inside) of all windows [out_y, out_x, kernel_y, kernel_x, c]; inside is 1 in the image, else 0."""
+        window = self.window(call)
+        ones = np.ones((*call.x.shape[1:3], 1), np.int64)
+        return patches(x[0], window, 0), patches(ones, window, 0)
+
+    def params(self, call: Call) -> PoolParams:
+        window, (low, high) = self.window(call), clamp_limits(call)
+        return PoolParams(
+            window.y.size, window.x.size, call.x.shape[3], window.x.out, window.y.kernel, window.x.kernel,
+            window.y.stride, window.x.stride, window.y.before, window.x.before, low, high,
+        )  # fmt: skip
+
+    def examples(self, rng: Generator) -> Iterator[Graph]:
+        while True:
+            h, w, c = rng.integers(1, 12, 3)
+            attrs = PoolAttrs(
+                padding=str(rng.choice(["SAME", "VALID"])), stride_w=int(rng.integers(1, 4)),
+                stride_h=int(rng.integers(1, 4)), filter_width=int(rng.integers(1, 6)),
+                filter_height=int(rng.integers(1, 6)),
+                fused_activation_function=str(rng.choice(["NONE", "RELU", "RELU6"])),
+            )  # fmt: skip
+            x = quantized(rng, "x", (1, h, w, c))
+            graph = single(self, attrs, [x], replace(x, name="y"))
+            if graph is not None:
+                yield graph

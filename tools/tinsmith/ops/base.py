@@ -1,0 +1,216 @@
+"""What every op says about itself, and the small type language of kernel parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
+
+import numpy as np
+
+from ..graph import Array, Graph, Node, Tensor
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class CType:
+    """The C spelling of a kernel parameter: a scalar, or a pointer to constants in flash."""
+
+    name: str
+    pointer: bool = False
+
+
+I8 = Annotated[int, CType("int8_t")]
+U8 = Annotated[int, CType("uint8_t")]
+I16 = Annotated[int, CType("int16_t")]
+I32 = Annotated[int, CType("int32_t")]
+F32 = Annotated[float, CType("float")]
+I8s = Annotated[Array, CType("int8_t", pointer=True)]
+U8s = Annotated[Array, CType("uint8_t", pointer=True)]
+I32s = Annotated[Array, CType("int32_t", pointer=True)]
+
+
+def note(text: str) -> Any:
+    """A dataclass field with the comment it carries into the C header."""
+    return dataclasses.field(metadata={"note": text})
+
+
+def c_fields(params: type) -> list[tuple[str, CType, str]]:
+    """(name, C type, comment) of each field of a Params dataclass, in order."""
+    hints = get_type_hints(params, include_extras=True)
+    return [(f.name, hints[f.name].__metadata__[0], f.metadata["note"]) for f in dataclasses.fields(params)]
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A node with its tensors at hand."""
+
+    node: Node
+    inputs: tuple[Tensor | None, ...]
+    outputs: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, graph: Graph, node: Node) -> Call:
+        inputs = tuple(None if n is None else graph[n] for n in node.inputs)
+        return cls(node, inputs, tuple(graph[n] for n in node.outputs))
+
+    @property
+    def attrs(self) -> Any:
+        return self.node.attrs
+
+    @property
+    def x(self) -> Tensor:
+        """The first input."""
+        return self.input(0)
+
+    @property
+    def y(self) -> Tensor:
+        """The first output."""
+        return self.outputs[0]
+
+    def input(self, index: int) -> Tensor:
+        tensor = self.inputs[index]
+        assert tensor is not None
+        return tensor
+
+    def optional(self, index: int) -> Tensor | None:
+        return self.inputs[index] if index < len(self.inputs) else None
+
+
+Rule = Callable[[Any, Call], str | None]
+
+
+def rule(check: Rule) -> Rule:
+    """Mark a method as a rule: its docstring is the error text, its result what was found instead."""
+    check.is_rule = True  # type: ignore[attr-defined]
+    return check
+
+
+class Op:
+    """One operator. Subclasses live one to a file, are found by themselves, and are never instantiated twice.
+
+    An op with `Params` has a kernel `tin_<name>` in firmware/core/ops/<name>.c. An op without is
+    lowered to others, folded into constants, or a mere view, before code is written.
+    """
+
+    name: ClassVar[str]
+    onnx: ClassVar[tuple[str, ...]] = ()
+    max_version: ClassVar[int] = 1
+    arity: ClassVar[tuple[int, int]] = (1, 1)  # least and greatest number of inputs
+    Attrs: ClassVar[type | None] = None
+    Params: ClassVar[type | None] = None
+    view: ClassVar[bool] = False  # the output is the first input's bytes under another shape
+    internal: ClassVar[bool] = False  # made by passes; no file format has it
+
+    # -- what is right -----------------------------------------------------------------------------
+
+    @classmethod
+    def rules(cls) -> list[tuple[str, str]]:
+        """(method name, text) of every rule, those of base classes first."""
+        found: dict[str, str] = {}
+        for base in reversed(cls.__mro__):
+            for name, member in vars(base).items():
+                if getattr(member, "is_rule", False):
+                    found[name] = " ".join((getattr(cls, name).__doc__ or "").split())
+        return list(found.items())
+
+    def broken_rule(self, call: Call) -> str | None:
+        """The first rule that the call breaks, with the value found, or None."""
+        for name, text in self.rules():
+            found = getattr(self, name)(call)
+            if found is not None:
+                return f"{text} Found: {found}."
+        return None
+
+    @rule
+    def arity_matches(self, call: Call) -> str | None:
+        """The number of inputs must be one that the operator defines, and only trailing ones may be absent."""
+        low, high = self.arity
+        count = len(call.inputs)
+        absent = [i for i, t in enumerate(call.inputs) if t is None and i < low]
+        if low <= count <= high and not absent and len(call.outputs) == 1:
+            return None
+        return f"{count} inputs{f', input {absent[0]} absent' if absent else ''}, {len(call.outputs)} outputs"
+
+    def output_shape(self, call: Call) -> Shape:
+        """The shape that the output must have."""
+        return call.x.shape
+
+    def reference(self, call: Call, inputs: list[Array | None]) -> Array:
+        """The output, computed in numpy exactly as TensorFlow Lite Micro does."""
+        raise NotImplementedError(self.name)
+
+    def examples(self, rng: Generator) -> Iterator[Graph]:
+        """Random graphs of this op for the parity tests, without end."""
+        raise NotImplementedError(self.name)
+
+    # -- what it costs -----------------------------------------------------------------------------
+
+    def macs(self, call: Call) -> int:
+        return 0
+
+    def scratch_bytes(self, call: Call) -> int:
+        return 0
+
+    # -- how it runs -------------------------------------------------------------------------------
+
+    def params(self, call: Call) -> Any:
+        """The kernel's parameters, an instance of `Params`."""
+        raise NotImplementedError(self.name)
+
+    def runtime_inputs(self, call: Call) -> tuple[int, ...]:
+        """Indices of the inputs that the kernel reads through a view of rows."""
+        return (0,)
+
+    def rows(self, call: Call, tensor: Tensor) -> tuple[int, int]:
+        """(row count, bytes a row) of an input or the output, as the kernel sees it."""
+        return image_rows(tensor)
+
+    def first_input_row(self, call: Call, index: int, row: int) -> int | None:
+        """The lowest row of input `index` still needed when output row `row` is computed; None: all."""
+        return None
+
+    def separation(self, call: Call, index: int) -> int | None:
+        """Bytes by which input `index` must begin above the output for the two to overlap safely.
+
+        Rows are written in rising order and a row's input may be read until the whole row is
+        written, so output row r must end before the first input row that it or a later row needs.
+        None: they must not overlap at all. (Compare "diagonal memory optimisation", Blacker et al. 2020.)
+        """
+        out_rows, out_bytes = self.rows(call, call.y)
+        _, in_bytes = self.rows(call, call.input(index))
+        needed = [self.first_input_row(call, index, r) for r in range(out_rows)]
+        if any(row is None for row in needed):
+            return None
+        return max((r + 1) * out_bytes - (row or 0) * in_bytes for r, row in enumerate(needed))
+
+
+def nhwc(shape: Shape) -> Shape:
+    """A shape of up to four dimensions, filled with ones in front (TFLite's ExtendedShape)."""
+    return (1,) * (4 - len(shape)) + tuple(shape)
+
+
+def image_rows(tensor: Tensor) -> tuple[int, int]:
+    """(count, bytes) of the rows of an NHWC tensor: each holds width x channels elements."""
+    if len(tensor.shape) > 4:
+        return 1, tensor.nbytes
+    n, h, w, c = nhwc(tensor.shape)
+    return n * h, w * c * tensor.dtype.itemsize
+
+
+def flat(tensor: Tensor) -> int:
+    return math.prod(tensor.shape)
+
+
+def is_int8(tensor: Tensor | None) -> bool:
+    return tensor is not None and tensor.dtype == np.int8
+
+
+def same_quant(a: Tensor, b: Tensor) -> bool:
+    return a.dtype == b.dtype and a.quant == b.quant

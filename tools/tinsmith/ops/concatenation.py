@@ -1,0 +1,99 @@
+"""CONCATENATION along any dimension, int8."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.random import Generator
+
+from ..graph import Array, Graph, Tensor
+from ._examples import quantized, single
+from ._quantized import FusedActivation
+from .base import I32, Call, I32s, Shape, note, rule
+
+
+class Concatenation(FusedActivation):
+    """Copies inputs side by side. Bytes are copied as they are, whatever the scales say, as
+    TensorFlow Lite Micro does."""
+
+    name = "CONCATENATION"
+    onnx = ("Concat",)
+    max_version = 3
+    arity = (1, 65535)
+
+    @dataclass(frozen=True)
+    class Attrs:
+        axis: int = 0
+        fused_activation_function: str = "NONE"
+
+    @dataclass(frozen=True)
+    class Params:
+        chunks: I32s = note("[inputs] bytes that each input gives to a group")
+        inputs: I32 = note("number of inputs")
+        groups: I32 = note("runs of all inputs in a row")
+
+    @rule
+    def activation_is_a_clamp(self, call: Call) -> str | None:
+        """Concatenation must have no fused activation."""
+        name = call.attrs.fused_activation_function
+        return None if name == "NONE" else str(name)
+
+    @rule
+    def axis_exists(self, call: Call) -> str | None:
+        """The axis must be one of the output's dimensions."""
+        rank = len(call.x.shape)
+        return None if -rank <= call.attrs.axis < rank else f"axis {call.attrs.axis} of {rank}"
+
+    @rule
+    def inputs_fit(self, call: Call) -> str | None:
+        """Inputs must have the same shape but for the axis, and at most four dimensions."""
+        shapes = [t.shape for t in call.inputs if t is not None]
+        axis = call.attrs.axis % len(shapes[0])
+        rest = {s[:axis] + s[axis + 1 :] for s in shapes}
+        same = len(rest) == 1 and len({len(s) for s in shapes}) == 1 and len(shapes[0]) <= 4
+        return None if same else " and ".join(str(list(s)) for s in shapes)
+
+    def runtime_inputs(self, call: Call) -> tuple[int, ...]:
+        return tuple(range(len(call.inputs)))
+
+    def output_shape(self, call: Call) -> Shape:
+        shape = list(call.x.shape)
+        shape[call.attrs.axis] = sum(t.shape[call.attrs.axis] for t in call.inputs if t is not None)
+        return tuple(shape)
+
+    def groups(self, call: Call) -> int:
+        """Runs of all inputs, one behind the other, in the whole output."""
+        return math.prod(call.y.shape[: call.attrs.axis % len(call.y.shape)])
+
+    def rows(self, call: Call, tensor: Tensor) -> tuple[int, int]:
+        # Along the height (or batch) there is but one run: the whole tensor is one row.
+        count = super().rows(call, call.y)[0]
+        count = count if self.groups(call) % count == 0 else 1
+        return count, tensor.nbytes // count
+
+    def first_input_row(self, call: Call, index: int, row: int) -> int | None:
+        return row
+
+    def reference(self, call: Call, inputs: list[Array | None]) -> Array:
+        return np.concatenate([x for x in inputs if x is not None], axis=call.attrs.axis)
+
+    def params(self, call: Call) -> Params:
+        chunks = [t.nbytes // self.groups(call) for t in call.inputs if t is not None]
+        groups = self.groups(call) // self.rows(call, call.y)[0]
+        return self.Params(np.array(chunks, np.int32), len(chunks), groups)
+
+    def examples(self, rng: Generator) -> Iterator[Graph]:
+        while True:
+            rank = int(rng.integers(1, 5))
+            shape, axis = [1, *(int(d) for d in rng.integers(1, 6, 3))][4 - rank :], int(rng.integers(-rank, rank))
+            first = quantized(rng, "x0", tuple(shape))
+            inputs = []
+            for i in range(int(rng.integers(2, 6))):
+                shape[axis] = int(rng.integers(1, 5))
+                inputs.append(replace(first, name=f"x{i}", shape=tuple(shape)))
+            graph = single(self, self.Attrs(axis=axis), inputs, replace(first, name="y"))
+            if graph is not None:
+                yield graph
