@@ -1,0 +1,157 @@
+/* Runs a compiled model on the samples of a request and answers with its outputs.
+ *
+ * The build names the model: TIN_MODEL_HEADER (its header, quoted), TIN_MODEL (its description) and
+ * TIN_MODEL_ARENA_BYTES. All numbers of the protocol are little-endian u32:
+ *
+ *   request    magic, flags, samples, bytes of all inputs of one sample; then for each sample the
+ *              inputs' bytes in the model's order
+ *   response   magic, bytes of all outputs, arena bytes, nodes; then for each sample, if traced, the
+ *              whole arena after each node, and the outputs' bytes; at the end magic, status of the
+ *              last run, most stack bytes that a run used
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "port.h" /* before tin.h, whose hooks it defines */
+
+#include "tin.h"
+
+#include TIN_MODEL_HEADER
+
+#define REQUEST_MAGIC 0x714e4954u  /* "TINq" */
+#define RESPONSE_MAGIC 0x724e4954u /* "TINr" */
+#define FLAG_TRACE 1u
+
+#define GUARD_BYTES 20u
+
+/* The arena is aligned as little as models may expect (4, not 8), and nothing lies between it and its
+ * guards. */
+static struct {
+    uint8_t before[GUARD_BYTES];
+    uint8_t arena[TIN_MODEL_ARENA_BYTES];
+    uint8_t after[GUARD_BYTES];
+} TIN_ALIGNED(8) memory;
+
+static uint32_t flags;
+
+void tin_count_begin(void);
+void tin_count_end(void);
+
+/* Markers around a run for whoever counts instructions from outside. */
+__attribute__((noinline)) void tin_count_begin(void)
+{
+    __asm__ volatile("" ::: "memory");
+}
+
+__attribute__((noinline)) void tin_count_end(void)
+{
+    __asm__ volatile("" ::: "memory");
+}
+
+__attribute__((noreturn)) static void fail(const char *kind, const char *text)
+{
+    const port_fault_info fault = {kind, text, 0, 0, 0};
+    port_fault(&fault);
+}
+
+/* No two neighbouring guard bytes are equal, so a run of any one value is noticed. */
+static uint8_t guard_byte(uint32_t index)
+{
+    return (uint8_t)(0xa5u + 29u * index);
+}
+
+static void check_guards(void)
+{
+    for (uint32_t i = 0; i < GUARD_BYTES; i++) {
+        if (memory.after[i] != guard_byte(i))
+            fail("guard", "bytes behind the arena were overwritten");
+        if (memory.before[i] != guard_byte(i))
+            fail("guard", "bytes in front of the arena were overwritten");
+    }
+}
+
+/* A guard is checked before the next node's index is stored, so that a report names the culprit. */
+__attribute__((noinline)) void tin_on_node(int index)
+{
+#ifdef PORT_ASSERT
+    check_guards();
+#endif
+    if (flags & FLAG_TRACE && index > 0)
+        port_write(memory.arena, TIN_MODEL_ARENA_BYTES);
+    tin_node = index;
+}
+
+static void read_exactly(void *data, uint32_t bytes)
+{
+    if (port_read(data, bytes) != bytes)
+        fail("protocol", "the request ends early");
+}
+
+static uint32_t total_bytes(const tin_tensor_info *tensors, uint32_t count)
+{
+    uint32_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++)
+        bytes += tensors[i].bytes;
+    return bytes;
+}
+
+/* Runs the model once and returns its status. What it used of the stack goes to *worst. */
+static tin_status measured_run(const tin_model *model, uint32_t *worst)
+{
+    tin_status status;
+    uint32_t used;
+    port_stack_paint();
+    tin_count_begin();
+    status = model->run(memory.arena, TIN_MODEL_ARENA_BYTES);
+    tin_count_end();
+    used = port_stack_used();
+    if (used > *worst)
+        *worst = used;
+    return status;
+}
+
+static tin_status run_sample(const tin_model *model, uint32_t *worst)
+{
+    tin_status status;
+    /* A model must not depend on what a previous run left behind. */
+    for (uint32_t i = 0; i < TIN_MODEL_ARENA_BYTES; i++)
+        memory.arena[i] = 0xee;
+    for (uint32_t i = 0; i < model->input_count; i++)
+        read_exactly(memory.arena + model->inputs[i].offset, model->inputs[i].bytes);
+    status = measured_run(model, worst);
+    check_guards();
+    tin_node = -1;
+    if (status == TIN_OK)
+        for (uint32_t i = 0; i < model->output_count; i++)
+            port_write(memory.arena + model->outputs[i].offset, model->outputs[i].bytes);
+    return status;
+}
+
+int main(void)
+{
+    const tin_model *const model = &TIN_MODEL;
+    uint32_t request[4], header[4], trailer[3] = {RESPONSE_MAGIC, 0, 0};
+    tin_status status = TIN_OK;
+
+    port_init();
+    read_exactly(request, sizeof request);
+    if (request[0] != REQUEST_MAGIC)
+        fail("protocol", "the request does not start with its magic number");
+    if (request[3] != total_bytes(model->inputs, model->input_count))
+        fail("input-size", "a sample does not have as many bytes as the model's inputs");
+    flags = request[1];
+    header[0] = RESPONSE_MAGIC;
+    header[1] = total_bytes(model->outputs, model->output_count);
+    header[2] = TIN_MODEL_ARENA_BYTES;
+    header[3] = model->node_count;
+    port_write(header, sizeof header);
+
+    for (uint32_t i = 0; i < GUARD_BYTES; i++)
+        memory.before[i] = memory.after[i] = guard_byte(i);
+    for (uint32_t i = 0; i < request[2] && status == TIN_OK; i++) {
+        tin_sample = (int32_t)i;
+        status = run_sample(model, &trailer[2]);
+    }
+    trailer[1] = (uint32_t)status;
+    port_write(trailer, sizeof trailer);
+    return 0;
+}
