@@ -224,7 +224,7 @@ def test_file_has_identifier_aligned_buffers_and_the_same_bytes_each_time() -> N
         data = model.Buffers(i)
         o = data._tab.Offset(4)
         assert data._tab.Vector(o) % 16 == 0
-        np.testing.assert_array_equal(data.DataAsNumpy(), c.data.view(np.uint8))  # type: ignore[union-attr]
+        np.testing.assert_array_equal(data.DataAsNumpy(), c.data.view(np.uint8))
 
 
 def test_names_shapes_and_quantization_survive() -> None:
