@@ -74,6 +74,7 @@ class Node:
     inputs: tuple[str | None, ...]
     outputs: tuple[str, ...]
     attrs: Any = None
+    version: int = 1
 
 
 @dataclass(frozen=True)

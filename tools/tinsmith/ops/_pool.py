@@ -12,7 +12,7 @@ from ..graph import Array, Graph
 from ._examples import quantized, single
 from ._quantized import FusedActivation, clamp_limits
 from ._window import Windowed, patches
-from .base import I8, I16, Call, Shape, note, rule
+from .base import Call, I16, I8, Shape, internal, note, rule
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class PoolAttrs:
     filter_width: int = 1
     filter_height: int = 1
     fused_activation_function: str = "NONE"
-    pads: tuple[tuple[int, int], tuple[int, int]] | None = None
-    clamp: tuple[int, int] | None = None
+    pads: tuple[tuple[int, int], tuple[int, int]] | None = internal(None)
+    clamp: tuple[int, int] | None = internal(None)
 
 
 @dataclass(frozen=True)

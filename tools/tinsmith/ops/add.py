@@ -12,7 +12,7 @@ from .. import fixed
 from ..graph import Array, Graph
 from ._examples import quantized, single
 from ._quantized import FusedActivation, centred, clamp_limits, clamped
-from .base import I8, I32, Call, Shape, nhwc, note, rule
+from .base import I8, I32, Call, Shape, internal, nhwc, note, rule
 
 LEFT_SHIFT = 20  # headroom given to both inputs before they are scaled (add_common.cc)
 
@@ -29,7 +29,7 @@ class Add(FusedActivation):
     class Attrs:
         fused_activation_function: str = "NONE"
         pot_scale_int16: bool = True
-        clamp: tuple[int, int] | None = None
+        clamp: tuple[int, int] | None = internal(None)
 
     @dataclass(frozen=True)
     class Params:

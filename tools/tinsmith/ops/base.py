@@ -41,6 +41,11 @@ def note(text: str) -> Any:
     return dataclasses.field(metadata={"note": text})
 
 
+def internal(default: Any) -> Any:
+    """A field of Attrs that passes set; no file format has it."""
+    return dataclasses.field(default=default, metadata={"internal": True})
+
+
 def c_fields(params: type) -> list[tuple[str, CType, str]]:
     """(name, C type, comment) of each field of a Params dataclass, in order."""
     hints = get_type_hints(params, include_extras=True)
@@ -105,6 +110,7 @@ class Op:
     arity: ClassVar[tuple[int, int]] = (1, 1)  # least and greatest number of inputs
     Attrs: ClassVar[type | None] = None
     Params: ClassVar[type | None] = None
+    needs_options: ClassVar[bool] = True  # whether a file must carry the options that Attrs lists
     view: ClassVar[bool] = False  # the output is the first input's bytes under another shape
     internal: ClassVar[bool] = False  # made by passes; no file format has it
 

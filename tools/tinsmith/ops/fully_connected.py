@@ -13,7 +13,7 @@ from ..graph import Array, Graph, Tensor
 from ._examples import example, quantized
 from ._quantized import clamp_limits
 from ._weighted import BIAS_SCALE_TOLERANCE, Weighted, folded_bias, random_weights
-from .base import I8, I32, Call, I8s, I32s, Shape, note, rule
+from .base import I8, I32, Call, I8s, I32s, Shape, internal, note, rule
 
 
 class FullyConnected(Weighted):
@@ -30,8 +30,8 @@ class FullyConnected(Weighted):
         weights_format: str = "DEFAULT"
         keep_num_dims: bool = False
         asymmetric_quantize_inputs: bool = False
-        clamp: tuple[int, int] | None = None
-        offset_folded: bool = False
+        clamp: tuple[int, int] | None = internal(None)
+        offset_folded: bool = internal(False)
 
     @dataclass(frozen=True)
     class Params:

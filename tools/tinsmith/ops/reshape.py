@@ -20,6 +20,7 @@ class Reshape(Op):
     onnx = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
     arity = (1, 2)
     view = True
+    needs_options = False
 
     @dataclass(frozen=True)
     class Attrs:
