@@ -196,6 +196,16 @@ def test_every_code_is_written_where_old_and_new_readers_look() -> None:
     assert (high.DeprecatedBuiltinCode(), high.BuiltinCode(), high.Version()) == (127, 150, 1)
 
 
+def test_nodes_of_one_op_keep_their_versions() -> None:
+    x, y, z = (tensor(n, (4,), np.float32) for n in "xyz")
+    nodes = [
+        Node("RELU", n, (a,), (b,), None, version) for n, a, b, version in (("p", "x", "y", 1), ("q", "y", "z", 2))
+    ]
+    model = saved(Graph("main", {t.name: t for t in (x, y, z)}, tuple(nodes), ("x",), ("z",)))
+    operators = [model.Subgraphs(0).Operators(i) for i in range(2)]
+    assert [model.OperatorCodes(o.OpcodeIndex()).Version() for o in operators] == [1, 2]
+
+
 def test_second_options_union_is_used_where_the_schema_says_so() -> None:
     @dataclass(frozen=True)
     class Composite:

@@ -1,6 +1,6 @@
 """Trains the digit classifier, quantizes it to int8 and writes digits.tflite and manifest.toml.
 
-Half a minute on one core. numpy, scikit-learn (data) and tflite-micro (accuracy) must be installed.
+Less than a minute on one core. numpy, scikit-learn (data) and tflite-micro (accuracy) must be installed.
 """
 
 from __future__ import annotations

@@ -53,7 +53,8 @@ def save_tflite(graph: Graph, versions: Mapping[str, int] | None = None) -> byte
 
     `Node.op` is the name of a builtin operator. `Node.attrs` is None (no options are written) or a
     dataclass whose field names are those of the op's options table in schema.fbs; values are numbers,
-    enum value names, dtypes or tuples of numbers. `versions` maps an op to the version to write (1 otherwise).
+    enum value names, dtypes or tuples of numbers. `versions` maps an op to the version to write instead of
+    the node's own.
 
     Raises ModelError if a node or the graph names a tensor that does not exist or a tensor's data or
     quantization does not fit its shape, and Unsupported if the format has no place for something.
@@ -61,13 +62,14 @@ def save_tflite(graph: Graph, versions: Mapping[str, int] | None = None) -> byte
     _check_names(graph)
     b = flatbuffers.Builder(1024 + sum(t.nbytes + 256 for t in graph.tensors.values() if t.data is not None))
     index = {name: i for i, name in enumerate(graph.tensors)}
-    ops = list(dict.fromkeys(node.op for node in graph.nodes))
+    used = [(node.op, (versions or {}).get(node.op, node.version)) for node in graph.nodes]
+    codes = list(dict.fromkeys(used))
 
     constants = [t for t in graph.tensors.values() if t.data is not None]
     buffer_of = {t.name: 1 + i for i, t in enumerate(constants)}  # buffer 0 is empty by convention
     buffers = [_buffer(b, b""), *(_buffer(b, _constant_bytes(t)) for t in constants)]
     tensors = [_tensor(b, t, buffer_of.get(t.name, 0)) for t in graph.tensors.values()]
-    nodes = [_operator(b, node, ops.index(node.op), index) for node in graph.nodes]
+    nodes = [_operator(b, node, codes.index(use), index) for node, use in zip(graph.nodes, used, strict=True)]
     subgraph = _table(
         b,
         "SubGraph",
@@ -81,7 +83,7 @@ def save_tflite(graph: Graph, versions: Mapping[str, int] | None = None) -> byte
         b,
         "Model",
         version=_SCHEMA_VERSION,
-        operator_codes=_offsets(b, [_operator_code(b, op, (versions or {}).get(op, 1)) for op in ops]),
+        operator_codes=_offsets(b, [_operator_code(b, op, version) for op, version in codes]),
         subgraphs=_offsets(b, [subgraph]),
         description=b.CreateString(graph.description),
         buffers=_offsets(b, buffers),
