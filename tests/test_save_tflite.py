@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,11 @@ import tflite
 
 from tinsmith.errors import ModelError, Unsupported
 from tinsmith.graph import Array, Graph, Node, Quant, Tensor
+from tinsmith.load.tflite import load_file
 from tinsmith.save.tflite import save_tflite
 
 RNG_SEED = 20240
+ZOO = Path(os.environ.get("TINSMITH_ZOO", Path(__file__).resolve().parents[2] / "shared" / "zoo"))
 
 
 @dataclass(frozen=True)
@@ -76,10 +80,11 @@ def one_op(op: str, attrs: Any, inputs: list[Tensor], output: Tensor) -> Graph:
     return Graph("main", {t.name: t for t in [*inputs, output]}, (node,), fed, (output.name,), "a test")
 
 
-def run(graph: Graph, *inputs: Array) -> Array:
+def run(model: Graph | bytes, *inputs: Array) -> Array:
     from tflite_micro.python.tflite_micro import runtime
 
-    interpreter = runtime.Interpreter.from_bytes(save_tflite(graph))
+    blob = model if isinstance(model, bytes) else save_tflite(model)
+    interpreter = runtime.Interpreter.from_bytes(blob, arena_size=1 << 20)
     for i, value in enumerate(inputs):
         interpreter.set_input(value, i)
     interpreter.invoke()
@@ -181,6 +186,18 @@ def test_mean_uses_the_options_of_reductions() -> None:
     inputs = [tensor("x", x.shape, np.float32), tensor("axes", np.array([1, 2], np.int32))]
     graph = one_op("MEAN", Reducer(keep_dims=True), inputs, tensor("y", (1, 1, 1, 3), np.float32))
     np.testing.assert_allclose(run(graph, x), x.mean(axis=(1, 2), keepdims=True), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["kws_int8", "resnet8_int8", "vww96_int8", "ad01_fp32", "person_detect"])
+def test_a_model_that_is_loaded_and_saved_computes_the_same(name: str) -> None:
+    path = next(ZOO.rglob(f"{name}.tflite"), None)
+    if path is None:
+        pytest.skip(f"{name}.tflite is not in {ZOO} (TINSMITH_ZOO)")
+    graph = load_file(path)
+    x = graph[graph.inputs[0]]
+    original, again = (run(m, int8(x.shape).astype(x.dtype)) for m in (path.read_bytes(), graph))
+    assert len(np.unique(original)) > 1
+    np.testing.assert_array_equal(again, original)
 
 
 def saved(graph: Graph, versions: dict[str, int] | None = None) -> Any:

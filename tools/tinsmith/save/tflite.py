@@ -187,7 +187,9 @@ def _quantization(b: flatbuffers.Builder, tensor: Tensor, quant: Quant) -> int:
             f"tensor {tensor.name}: one zero point per scale is needed, "
             f"there are {len(quant.scale)} scales and {len(quant.zero_point)} zero points"
         )
-    if not quant.per_tensor and (quant.axis >= len(tensor.shape) or tensor.shape[quant.axis] != len(quant.scale)):
+    # Converters give a bias the axis of its weights, which it need not have.
+    channels = tensor.shape[quant.axis] if quant.axis < len(tensor.shape) else tensor.size
+    if not quant.per_tensor and channels != len(quant.scale):
         raise ModelError(
             f"tensor {tensor.name}: {len(quant.scale)} scales do not fit axis {quant.axis} of {list(tensor.shape)}"
         )
