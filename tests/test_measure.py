@@ -1,168 +1,19 @@
-"""What a firmware costs is measured, not guessed: each figure is compared with one known beforehand."""
+"""What a firmware executes is counted, not guessed: each figure is compared with one known beforehand."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from bare_firmware import ARM, MACHINES, NAMES, RISCV, Machine, assembly, loops
 
+from tinsmith import emulate, targets, toolchain
 from tinsmith.errors import TargetError
 from tinsmith.measure import retired
+from tinsmith.measure.cycles import estimate
 from tinsmith.measure.elf import functions
 from tinsmith.measure.retired import Block, Counter, Counts
-
-ARM_START = """
-    .syntax unified
-    .thumb
-    .section .start, "ax"
-    .word 0x20010000, _start + 1
-    .text
-    .global _start
-    .type _start, %function
-_start:
-    bl main
-    ldr r1, =0x20026 /* ADP_Stopped_ApplicationExit */
-    movs r0, #0x18   /* SYS_EXIT */
-    bkpt 0xab
-    b .
-    .ltorg
-"""
-
-RISCV_START = """
-    .section .start, "ax"
-    .global _start
-    .type _start, %function
-_start:
-    la sp, 0x80100000
-    call main
-    li a1, 0x20026
-    li a0, 0x18
-    .option push
-    .option norvc
-    .balign 16
-    slli x0, x0, 0x1f
-    ebreak
-    srai x0, x0, 7
-    .option pop
-    j .
-    .text
-"""
-
-HOOKS = """
-    .irp name, tin_count_begin, tin_on_node, tin_count_end
-    .section .text.\\name, "ax"
-    .global \\name
-    .type \\name, %function
-\\name:
-    nop
-    nop
-    {ret}
-    .size \\name, . - \\name
-    .endr
-    .section .text.main, "ax"
-    .global main
-    .type main, %function
-"""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """How to build and run bare firmware for one emulated core."""
-
-    prefix: str
-    flags: tuple[str, ...]
-    text: int
-    data: int
-    start: str
-    emulator: tuple[str, ...]
-
-    def need(self) -> None:
-        """Skips the test if a program is missing; automation has to have them all."""
-        missing = [name for name in (f"{self.prefix}gcc", self.emulator[0], "cc") if shutil.which(name) is None]
-        if missing and os.environ.get("CI") == "true":
-            pytest.fail(f"not installed: {', '.join(missing)}")
-        if missing:
-            pytest.skip(f"not installed: {', '.join(missing)}")
-
-    def build(self, directory: Path, *files: str, flags: tuple[str, ...] = ()) -> Path:
-        """Compiles named texts ("NAME.c" or "NAME.S", newline, text) into directory/firmware.elf and .map."""
-        directory.mkdir(exist_ok=True)
-        objects = [self.compile(directory, file, flags) for file in ("start.S\n" + self.start, *files)]
-        script = directory / "link.ld"
-        script.write_text(
-            f"ENTRY(_start) SECTIONS {{ . = {self.text:#x}; .text : {{ KEEP(*(.start)) *(.text*) *(.rodata* .srodata*) }}"
-            f" . = {self.data:#x}; .data : {{ *(.data* .sdata*) }} .bss : {{ *(.bss* .sbss* COMMON) }} }}"
-        )
-        elf = directory / "firmware.elf"
-        self.run_gcc(
-            directory, "-nostartfiles", "-Wl,--gc-sections", "-T", "link.ld", "-Wl,-Map,firmware.map", *objects,
-            "-o", elf.name,
-        )  # fmt: skip
-        return elf
-
-    def compile(self, directory: Path, file: str, flags: tuple[str, ...] = ()) -> str:
-        name, text = file.split("\n", 1)
-        (directory / name).write_text(text)
-        output = name.rsplit(".", 1)[0] + ".o"
-        self.run_gcc(directory, "-ffunction-sections", "-fdata-sections", *flags, "-c", name, "-o", output)
-        return output
-
-    def run_gcc(self, directory: Path, *arguments: str) -> None:
-        command = [f"{self.prefix}gcc", *self.flags, *arguments]
-        result = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stderr
-
-    def emulate(self, elf: Path, *extra: str) -> None:
-        command = [*self.emulator, *extra, "-kernel", str(elf)]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        assert (result.returncode, result.stderr) == (0, "")
-
-    def count(self, elf: Path) -> list[Counts]:
-        with Counter(elf) as counter:
-            self.emulate(elf, *counter.qemu_args)
-            return counter.regions()
-
-
-_QUIET = ("-nographic", "-monitor", "none", "-serial", "null", "-semihosting-config", "enable=on,target=native")
-ARM = Machine(
-    "arm-none-eabi-",
-    ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
-    0, 0x20000000, ARM_START, ("qemu-system-arm", "-M", "mps2-an386", *_QUIET),
-)  # fmt: skip
-RISCV = Machine(
-    "riscv64-unknown-elf-",
-    ("-march=rv32imc", "-mabi=ilp32", "--specs=picolibc.specs"),
-    0x80000000, 0x80080000, RISCV_START, ("qemu-system-riscv32", "-M", "virt", "-bios", "none", *_QUIET),
-)  # fmt: skip
-# Per machine: return, call, load a constant, count down to zero and loop.
-WORDS = {
-    ARM: {"ret": "bx lr", "call": "bl", "load": "mov r0, #", "loop": "subs r0, #1\n bne", "save": "mov r8, lr",
-          "leave": "bx r8", "head": ".syntax unified\n.thumb\n"},
-    RISCV: {"ret": "ret", "call": "jal", "load": "li a0, ", "loop": "addi a0, a0, -1\n bnez a0,", "save": "mv s1, ra",
-            "leave": "jr s1", "head": ""},
-}  # fmt: skip
-MACHINES = pytest.mark.parametrize("machine", [ARM, RISCV], ids=["cortex-m4", "rv32imc"])
-
-
-def assembly(machine: Machine, body: str) -> str:
-    """Firmware in assembly: hooks and `main`; {words} in `body` stand for the machine's instructions."""
-    words = WORDS[machine]
-    return "code.S\n" + (words["head"] + HOOKS + body + "\n .size main, . - main\n").format(**words)
-
-
-def loops(*rounds: int, repeat: int = 1) -> str:
-    """A region in which node k counts rounds[k] down to zero; the whole region comes `repeat` times."""
-    nodes = "".join(
-        f"{{load}}{k}\n {{call}} tin_on_node\n {{load}}{n}\n {k}1: {{loop}} {k}1b\n" for k, n in enumerate(rounds)
-    )
-    region = (
-        "{call} tin_count_begin\n nop\n" + nodes + "{load}99\n {call} tin_on_node\n nop\n nop\n {call} tin_count_end\n"
-    )
-    return "main:\n {save}\n nop\n" + region * repeat + "{leave}\n"
 
 
 @MACHINES
@@ -218,8 +69,11 @@ def test_instructions_that_are_skipped_count(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("main:\n {save}\n {call} tin_count_begin\n {leave}\n", "stopped between tin_count_begin and tin_count_end"),
-        ("main:\n {save}\n {call} tin_count_begin\n {call} tin_count_begin\n {leave}\n", "was called again"),
+        (
+            "main:\n {save}\n {call} tin_count_begin\n {leave}\n {call} tin_count_end\n",
+            "stopped between tin_count_begin and tin_count_end",
+        ),
+        (loops(1).replace("{leave}", "{call} tin_count_begin\n {call} tin_count_begin\n {leave}"), "was called again"),
     ],
 )
 def test_regions_that_do_not_match_are_errors(machine: Machine, body: str, message: str, tmp_path: Path) -> None:
@@ -228,3 +82,119 @@ def test_regions_that_do_not_match_are_errors(machine: Machine, body: str, messa
     with pytest.raises(TargetError, match=message) as error:
         machine.count(elf)
     assert str(elf) in str(error.value)
+
+
+@MACHINES
+@pytest.mark.parametrize("marker", ["tin_count_begin", "tin_on_node"])
+def test_a_marker_that_calls_is_an_error(machine: Machine, marker: str, tmp_path: Path) -> None:
+    machine.need()
+    calling = f'void helper(void);\nvoid {marker}(int i) {{ (void)i; helper(); __asm__ volatile(""); }}\n'
+    helper = 'void helper(void) { __asm__ volatile("nop"); }\n'
+    hooks = [name for name in NAMES if name != marker]
+    elf = machine.build(
+        tmp_path, assembly(machine, loops(3), hooks), "calling.c\n" + calling, "helper.c\n" + helper, flags=("-O1",)
+    )
+    with pytest.raises(TargetError, match=f"{marker} must neither call nor loop"):
+        machine.count(elf)
+
+
+def test_firmware_without_markers_is_an_error(tmp_path: Path) -> None:
+    ARM.need()
+    elf = ARM.build(tmp_path, "main.c\nint main(void) { return 0; }\n")
+    with pytest.raises(TargetError, match="needs a function tin_count_begin"):
+        Counter(elf)
+
+
+def test_a_run_that_was_killed_leaves_no_counts(tmp_path: Path) -> None:
+    ARM.need()
+    elf = ARM.build(tmp_path, assembly(ARM, "main:\n {save}\n {call} tin_count_begin\n b .\n {call} tin_count_end\n"))
+    with Counter(elf) as counter:
+        with pytest.raises(subprocess.TimeoutExpired):
+            subprocess.run([*ARM.emulator, *counter.qemu_args, "-kernel", str(elf)], timeout=2, check=False)
+        with pytest.raises(TargetError, match="left no instruction counts"):
+            counter.regions()
+
+
+def test_damaged_counts_are_refused() -> None:
+    good = "tinsmith-retired 1\nregion 0\nbucket\n10 4 2 3 1\nend 6\nregions 1\n"
+    assert retired.parse(good) == [Counts((Block(0x10, 4, 2, 3, 1),), (), ())]
+    for wrong in (good.replace(" 1\n", " 2\n", 1), good.replace("end 6", "end 7"), good.replace("regions 1", "regions 2"),
+                  good.removesuffix("regions 1\n"), ""):  # fmt: skip
+        with pytest.raises(TargetError, match="damaged"):
+            retired.parse(wrong)
+
+
+# One instruction of each kind, with the cycles that the Cortex-M4 manual states, and how often it jumps.
+TIMED = [
+    ("add r0, r1, r2", 1),
+    ("mul r0, r1, r2", 1),
+    ("smlad r0, r1, r2, r3", 1),
+    ("ldr r0, [sp]", 2),
+    ("ldrsb.w r0, [sp]\n ldr r1, [sp]\n ldrh.w r2, [sp]", 2 + 1 + 1),
+    ("str r0, [sp, #-8]", 1),
+    ("str r0, [sp, #-8]\n ldr r1, [sp, #-8]\n add r0, r1\n ldr r1, [sp]", 1 + 1 + 1 + 2),
+    ("ldrd r0, r1, [sp]", 3),
+    ("push {r0-r3, r6}\n add sp, #20", 1 + 5 + 1),
+    ("ldmia sp, {r0, r1}", 1 + 2),
+    ("vldr s0, [sp]", 2),
+    ("vldr d0, [sp]", 3),
+    ("vpush {d8-d9}\n vpop {d8-d9}", 5 + 5),
+    ("udiv r0, r1, r1", 7),
+    ("vdiv.f32 s0, s1, s1", 14),
+    ("vfma.f32 s0, s1, s1", 3),
+    ("vadd.f32 s0, s1, s1", 1),
+    ("b 7f\n 7:", 1),  # a jump to the next instruction is not seen as taken
+    ("b 7f\n nop\n 7:", 1 + 2),
+    ("cmp r0, r0\n bne 7f\n 7:", 2),
+]
+
+
+@pytest.mark.parametrize(("code", "expected"), TIMED, ids=[code.split("\n")[0] for code, _ in TIMED])
+def test_estimated_cycles_follow_the_manual(code: str, expected: int, tmp_path: Path) -> None:
+    ARM.need()
+    enable = " ldr r1, =0xe000ed88\n ldr r0, =0xf00000\n str r0, [r1]\n dsb\n isb\n"
+    node = "{load}0\n {call} tin_on_node\n"
+    body = (
+        "main:\n {save}\n .fpu fpv4-sp-d16\n" + enable + "{call} tin_count_begin\n nop\n" + node
+        + code.replace("{", "{{").replace("}", "}}") + "\n" + node + "{call} tin_count_end\n {leave}\n .ltorg\n"
+    )  # fmt: skip
+    elf = ARM.build(tmp_path, assembly(ARM, body))
+    (counts,) = ARM.count(elf)
+    estimated = estimate(elf, counts)
+    call = 1 + 1 + 2
+    assert estimated.nodes == (expected + call,)
+    assert estimated.overhead == 1 + call + (1 + 2)
+    assert estimated.total == sum(estimated.nodes) + estimated.overhead
+
+
+def test_cycles_of_other_cores_are_not_estimated(tmp_path: Path) -> None:
+    RISCV.need()
+    elf = RISCV.build(tmp_path, "main.c\nint main(void) { return 0; }\n")
+    with pytest.raises(TargetError, match="Cortex-M4 .* EM_RISCV"):
+        estimate(elf, Counts((), (), ()))
+
+
+FIXTURE = Path(__file__).parent / "fixtures" / "emulator"
+
+
+@pytest.mark.parametrize("name", [name for name in targets.names() if targets.load(name).emulators])
+def test_every_run_of_a_model_is_a_region_with_its_nodes(name: str, tmp_path: Path) -> None:
+    target = targets.load(name)
+    Machine.need_programs(f"{target.toolchain}gcc", *(emulator.command[0] for emulator in target.emulators), "cc")
+    totals = {}
+    for instrument in ("count", "none"):
+        built = toolchain.build(
+            target, [FIXTURE / "two.c"], [FIXTURE], tmp_path / f"{instrument}.elf",
+            defines=toolchain.infer_defines("two"), instrument=instrument,
+        )  # fmt: skip
+        with Counter(built.output) as counter:
+            emulate.run(built, [bytes(16), bytes(16), bytes(range(16))], qemu_args=counter.qemu_args)
+            regions = counter.regions()
+        assert len(regions) == 3
+        assert regions[0] == regions[1]
+        assert [len(region.nodes) for region in regions] == [2 if instrument == "count" else 0] * 3
+        # Twelve elements in each node, and more than two instructions an element.
+        assert all(count > 24 for count in regions[2].nodes)
+        totals[instrument] = regions[0].total
+    # Three calls of the hook, each with its argument.
+    assert 0 < totals["count"] - totals["none"] < 30

@@ -6,13 +6,12 @@ blocks are not in it. Never publish it as a latency, and never without the word.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tinsmith.errors import TargetError
-from tinsmith.measure.elf import Instruction, arm_architecture, disassemble
+from tinsmith.measure.elf import Instruction, arm_architecture, disassemble, words_moved
 from tinsmith.measure.retired import Block, Blocks, Counts
 
 TAKEN_BRANCH = 2  # refilling the pipeline takes 1 to 3 cycles
@@ -38,8 +37,6 @@ RULES = (
     Rule(("vmla", "vmls", "vnmla", "vnmls", "vfma", "vfms", "vfnma", "vfnms"), 3),
 )
 _SINGLE_LOAD, _SINGLE_STORE = "ldr", "str"
-_REGISTER_LIST = re.compile(r"\{([^}]*)\}")
-_RANGE = re.compile(r"[a-z]+(\d+)-[a-z]+(\d+)")
 
 
 @dataclass(frozen=True)
@@ -102,16 +99,5 @@ def _is_single(mnemonic: str) -> bool:
 def _cycles(instruction: Instruction) -> int:
     for rule in RULES:
         if instruction.mnemonic.startswith(rule.mnemonics):
-            return rule.cycles + (rule.per_word and rule.per_word * _words(instruction.operands))
+            return rule.cycles + (rule.per_word and rule.per_word * words_moved(instruction.operands))
     return 1
-
-
-def _words(operands: str) -> int:
-    """32-bit words that a load or store moves: of a register list, or of the first register."""
-    listed = _REGISTER_LIST.search(operands)
-    names = (listed[1] if listed else operands.split(",")[0]).replace(" ", "").split(",")
-    registers = 0
-    for name in names:
-        span = _RANGE.fullmatch(name)
-        registers += int(span[2]) - int(span[1]) + 1 if span else 1
-    return registers * (2 if names[0].startswith("d") else 1)

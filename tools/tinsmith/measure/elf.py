@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from elftools.common.exceptions import ELFError
+from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import ARMAttributesSection, SymbolTableSection
 
@@ -27,6 +29,9 @@ ARM_ARCHITECTURES: Mapping[int, str] = {
 }  # fmt: skip
 _LINE = re.compile(r"^\s*([0-9a-f]+):\t([0-9a-f]+(?: [0-9a-f]+)*)\s*\t(\S+)\s*(.*)$")
 _COMMENT = re.compile(r"\s*(?:[;@#] ).*$")
+_TARGET = re.compile(r"\b([0-9a-f]+) <")
+_REGISTER_LIST = re.compile(r"\{([^}]*)\}")
+_REGISTERS = re.compile(r"[a-z]+(\d+)-[a-z]+(\d+)")
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,16 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One line of a disassembly; `operands` is without the disassembler's comment."""
+    """One line of a disassembly; `operands` is without the disassembler's comment.
+
+    `target` is the address that the instruction names, of a branch the one that it goes to.
+    """
 
     address: int
     size: int
     mnemonic: str
     operands: str
+    target: int | None = None
 
 
 def machine(path: Path) -> str:
@@ -69,15 +78,31 @@ def arm_architecture(path: Path) -> str:
 
 
 def functions(path: Path) -> dict[str, Function]:
-    """The functions of a linked ELF file by name. Raises InputError if the file has no symbols."""
+    """The functions of a linked ELF file by name; of static ones with the same name, one."""
+    return {function.name: function for function in all_functions(path)}
+
+
+def all_functions(path: Path) -> list[Function]:
+    """The functions of a linked ELF file. Raises InputError if the file has no symbols.
+
+    Global labels in code are functions too: not all assembly code declares its types.
+    """
     with path.open("rb") as file:
         elf = open_elf(path, file)
         table = elf.get_section_by_name(".symtab")
         if not isinstance(table, SymbolTableSection):
             raise InputError(f"{path}: measuring needs symbols, and the file is stripped")
         thumb = 1 if elf["e_machine"] == "EM_ARM" else 0
-        found = (s for s in table.iter_symbols() if s["st_info"]["type"] == "STT_FUNC" and s["st_shndx"] != "SHN_UNDEF")
-        return {s.name: Function(s.name, s["st_value"] & ~thumb, s["st_size"]) for s in found}
+        code = {
+            index for index, section in enumerate(elf.iter_sections()) if section["sh_flags"] & SH_FLAGS.SHF_EXECINSTR
+        }
+        kinds = {("STT_FUNC", "STB_LOCAL"), *itertools.product(("STT_FUNC", "STT_NOTYPE"), ("STB_GLOBAL", "STB_WEAK"))}
+        found = (
+            symbol
+            for symbol in table.iter_symbols()
+            if (symbol["st_info"]["type"], symbol["st_info"]["bind"]) in kinds and symbol["st_shndx"] in code
+        )
+        return [Function(symbol.name, symbol["st_value"] & ~thumb, symbol["st_size"]) for symbol in found]
 
 
 def open_elf(path: Path | str, file: IO[bytes]) -> ELFFile:
@@ -102,7 +127,9 @@ def disassemble(path: Path, objdump: str | None = None) -> dict[int, Instruction
     for line in result.stdout.splitlines():
         if match := _LINE.match(line):
             address, size = int(match[1], 16), len(match[2].replace(" ", "")) // 2
-            listing[address] = Instruction(address, size, match[3], _COMMENT.sub("", match[4]).strip())
+            target = _TARGET.search(match[4])
+            operands = _COMMENT.sub("", match[4]).strip()
+            listing[address] = Instruction(address, size, match[3], operands, int(target[1], 16) if target else None)
     return dict(sorted(listing.items()))
 
 
@@ -112,3 +139,14 @@ def _objdump(path: Path) -> str:
         if shutil.which(name):
             return name
     raise TargetError(f"{path}: no disassembler for {machine(path)} ({', '.join(names) or 'none known'}) is installed")
+
+
+def words_moved(operands: str) -> int:
+    """32-bit words that an Arm load or store moves: of its register list, or of its first register."""
+    listed = _REGISTER_LIST.search(operands)
+    names = (listed[1] if listed else operands.split(",")[0]).replace(" ", "").split(",")
+    registers = 0
+    for name in names:
+        span = _REGISTERS.fullmatch(name)
+        registers += int(span[2]) - int(span[1]) + 1 if span else 1
+    return registers * (2 if names[0].startswith("d") else 1)
