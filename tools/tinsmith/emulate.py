@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from tinsmith.errors import InputError, TargetError
+from tinsmith.errors import InputError, TargetError, TinsmithError
 from tinsmith.toolchain import Built, tool
 
 _REQUEST_MAGIC = 0x714E4954
@@ -108,15 +108,20 @@ def _execute(built: Built, folder: Path, timeout: float, qemu_args: Sequence[str
                 process.kill()
         log.seek(0)
         stderr = log.read().decode(errors="replace")
-    if fault := _FAULT.search(stderr):
-        fields = dict(pair.split("=", 1) for pair in fault[1].split())
-        numbers = {key: int(value, 16) for key, value in fields.items() if key != "kind"}
-        raise _fault(built, fields["kind"], numbers, fault[2])
-    if "Lockup" in stderr:
-        raise _fault(built, "lockup", {}, "a fault happened while a fault was handled")
+    _raise_reported(built, stderr)
     if process.returncode:
         raise TargetError(f"{command[0]} -M {emulator.machine} exited with {process.returncode}: {stderr.strip()}")
     return stderr
+
+
+def _raise_reported(built: Built, stderr: str) -> None:
+    """Raise the fault that the firmware, or the emulator for it, reported."""
+    if found := _FAULT.search(stderr):
+        fields = dict(pair.split("=", 1) for pair in found[1].split())
+        numbers = {key: int(value, 16) for key, value in fields.items() if key != "kind"}
+        raise _fault(built, fields["kind"], numbers, found[2])
+    if "Lockup" in stderr:
+        raise _fault(built, "lockup", {}, "a fault happened while a fault was handled")
 
 
 def _parse(built: Built, data: bytes, samples: int, trace: bool, stderr: str) -> Response:
@@ -124,7 +129,9 @@ def _parse(built: Built, data: bytes, samples: int, trace: bool, stderr: str) ->
     magic, output_bytes, arena_bytes, nodes = struct.unpack_from("<4I", data.ljust(16, b"\0"))
     trailer_magic, status, stack_bytes = struct.unpack("<IiI", data[-12:].rjust(12, b"\0"))
     if (magic, trailer_magic) != (_RESPONSE_MAGIC, _RESPONSE_MAGIC):
-        raise TargetError(f"{built.output.name} ended without a complete response ({len(data)} bytes): {stderr.strip()}")
+        raise TargetError(
+            f"{built.output.name} ended without a complete response ({len(data)} bytes): {stderr.strip()}"
+        )
     step = output_bytes + (nodes * arena_bytes if trace else 0)
     if status:
         done = (len(data) - 28) // step if step else 0
@@ -139,7 +146,7 @@ def _parse(built: Built, data: bytes, samples: int, trace: bool, stderr: str) ->
     return Response(tuple(outputs), tuple(traces) if trace else None, stack_bytes, stderr)
 
 
-def _fault(built: Built, kind: str, numbers: dict[str, int], text: str) -> TargetError:
+def _fault(built: Built, kind: str, numbers: dict[str, int], text: str) -> TinsmithError:
     """The exception for a fault; `numbers` are the fault line's unsigned 32-bit values."""
     if kind == "input-size":
         return InputError(f"{built.output.name}: {text}")
@@ -174,7 +181,7 @@ def _describe(built: Built, address: int) -> str:
     return f"{address:#x} ({lines[0]}, {lines[1]})"
 
 
-def _hang(built: Built, process: subprocess.Popen[bytes], timeout: float) -> TargetError:
+def _hang(built: Built, process: subprocess.Popen[bytes], timeout: float) -> TinsmithError:
     """Ask the running emulator where the firmware is."""
     numbers: dict[str, int] = {}
     try:

@@ -87,22 +87,20 @@ def build(
     if firmware != bool(target.emulators):
         what = "firmware: it has no emulator" if firmware else "a shared library: it is not this computer"
         raise TargetError(f"{target.name} cannot be built as {what}")
+    output = output.resolve()
+    objects = output.with_name(output.name + ".objects")
+    shutil.rmtree(objects, ignore_errors=True)
     ports = [FIRMWARE / "ports" / port for port in target.ports]
-    groups = {"model": list(sources), "port": _sources_in(ports)}
-    if firmware:
-        groups["app"] = _sources_in([FIRMWARE / "apps" / app])
     flags = [*target.flags, optimize, "-g1", *WARNINGS, *SECTIONS, *_HOOKS[instrument]]
     flags += ["-fcallgraph-info=su"] if firmware else ["-fPIC"]
     flags += [f"-D{define}" for define in defines] + (list(SANITIZERS) if sanitize else [])
     flags += [f"-I{path}" for path in (*include_dirs, FIRMWARE / "core", FIRMWARE / "ports", *ports)]
 
-    output = output.resolve()
-    objects = output.with_name(output.name + ".objects")
-    shutil.rmtree(objects, ignore_errors=True)
-    commands: list[Command] = []
-    for group, files in groups.items():
-        hooks = ["-include", "port.h"] if group == "model" and instrument != "none" else []
-        commands += _compile(target, [*flags, *hooks], files, objects / group)
+    hooks = ["-include", "port.h"] if instrument != "none" else []
+    commands = _compile(target, [*flags, *hooks], sources, objects / "model")
+    commands += _compile(target, flags, _sources_in(ports), objects / "port")
+    if firmware:
+        commands += _compile(target, flags, _sources_in([FIRMWARE / "apps" / app]), objects / "app")
     linked = [command[-1] for command in commands]
     if not firmware:
         commands.append(_link_shared(target, linked, output, sanitize))
@@ -112,10 +110,15 @@ def build(
 
 
 def sanitizer_environment(target: Target) -> dict[str, str]:
-    """Variables that a Python process needs to load a library that was built with `sanitize`."""
-    libraries = [_run(target, (*compiler(target), f"-print-file-name={name}")).strip() for name in ("libasan.so",)]
+    """Variables with which a Python process can load a library that GCC built with `sanitize`.
+
+    Raises TargetError if the compiler has no shared address sanitizer of GCC's kind.
+    """
+    library = _run(target, (*compiler(target), "-print-file-name=libasan.so")).strip()
+    if not Path(library).is_absolute():
+        raise TargetError(f"{compiler(target)[0]} has no libasan.so, which a sanitized library needs; GCC has one")
     # Python itself never frees everything, so leaks are not looked for.
-    return {"LD_PRELOAD": " ".join(libraries), "ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
+    return {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
 
 
 def compiler(target: Target) -> Command:

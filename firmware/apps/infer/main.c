@@ -118,8 +118,8 @@ static tin_status run_sample(const tin_model *model, uint32_t *worst)
     for (uint32_t i = 0; i < model->input_count; i++)
         read_exactly(memory.arena + model->inputs[i].offset, model->inputs[i].bytes);
     status = measured_run(model, worst);
-    check_guards();
     tin_node = -1;
+    check_guards();
     if (status == TIN_OK)
         for (uint32_t i = 0; i < model->output_count; i++)
             port_write(memory.arena + model->outputs[i].offset, model->outputs[i].bytes);

@@ -12,6 +12,9 @@ typedef struct exception_frame {
 
 #define XPSR_THUMB (1u << 24)
 
+/* Bytes that one instruction can push: 16 double registers. */
+#define LARGEST_PUSH 128u
+
 void tin_fault_entry(void);
 void tin_fault(const exception_frame *frame, const uint32_t *r4_r7) __attribute__((noreturn, used));
 
@@ -19,7 +22,8 @@ void tin_fault(const exception_frame *frame, const uint32_t *r4_r7) __attribute_
  * did not. */
 __attribute__((naked)) void tin_fault_entry(void)
 {
-    __asm__ volatile("mrs r0, psp\n\t"
+    __asm__ volatile(".syntax unified\n\t"
+                     "mrs r0, psp\n\t"
                      "mov r1, lr\n\t"
                      "lsls r1, r1, #29\n\t"
                      "bmi 1f\n\t"
@@ -67,6 +71,10 @@ static void classify(const exception_frame *frame, const uint32_t *r4_r7, port_f
         r[i + 4] = r4_r7[i];
     }
     opcode = *(const volatile uint16_t *)(uintptr_t)frame->pc;
+    if ((opcode & 0xfe00u) == 0xb400u) {
+        fault->kind = "stack-overflow"; /* a push that failed while there was room for the frame */
+        return;
+    }
     size = access_of(opcode, r, &fault->address);
     if (size == 0)
         fault->kind = "illegal-instruction";
@@ -116,14 +124,18 @@ static void classify(const exception_frame *frame, const uint32_t *r4_r7, port_f
 
 void tin_fault(const exception_frame *frame, const uint32_t *r4_r7)
 {
+    const uintptr_t bottom = (uintptr_t)tin_stack_bottom;
     port_fault_info fault = {"hard-fault", "", 0, 0, 0};
     /* The core moved the stack pointer but could not push: there is no frame to look at. */
-    if ((uintptr_t)frame < (uintptr_t)tin_stack_bottom) {
+    if ((uintptr_t)frame < bottom) {
         fault.kind = "stack-overflow";
         port_fault(&fault);
     }
     fault.pc = frame->pc;
     fault.caller = frame->lr & ~1u;
     classify(frame, r4_r7, &fault);
+    /* A push just below the stack may fail while there is still room for the frame. */
+    if (fault.address < bottom && fault.address >= bottom - LARGEST_PUSH)
+        fault.kind = "stack-overflow";
     port_fault(&fault);
 }

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "machine.h"
+#include "protect.h"
 
 void tin_reset(void) __attribute__((noreturn));
 void tin_fault_entry(void);
@@ -38,9 +39,11 @@ void tin_reset(void)
 #if defined(__ARM_FP)
     CPACR |= CPACR_FPU_FULL_ACCESS;
 #endif
+    protect_memory();
     /* The application runs on the process stack, so that its overflow leaves the main stack to the
      * fault handler. */
-    __asm__ volatile("msr psp, %0\n\t"
+    __asm__ volatile(".syntax unified\n\t"
+                     "msr psp, %0\n\t"
                      "movs r0, #2\n\t"
                      "msr control, r0\n\t"
                      "isb\n\t"

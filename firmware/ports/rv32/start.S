@@ -15,15 +15,28 @@ tin_reset:
         la      t0, trap_entry
         csrw    mtvec, t0
 
-        /* Entry 0: everything below RAM (top of range = the stack's bottom) can be read and executed,
-         * not written, and is locked so that it binds machine mode too. A stack that overflows faults
-         * however large its frames are. Entry 1 leaves the rest open. */
-        la      t0, tin_stack_bottom
+        /* Five ranges, each from the one before up to its address (in words): nothing, code (R-X), nothing, RAM (RW-), and
+         * nothing above. All are locked, which makes them bind machine mode too. A stack that
+         * overflows faults however large its frames are, and so does a stray write into code. */
+        la      t0, tin_flash_origin
         srli    t0, t0, 2
         csrw    pmpaddr0, t0
-        li      t0, -1
+        la      t0, tin_flash_origin
+        la      t1, tin_flash_size
+        add     t0, t0, t1
+        srli    t0, t0, 2
         csrw    pmpaddr1, t0
-        li      t0, 0x1f8d              /* 0: locked, top of range, R-X; 1: NAPOT, RWX */
+        la      t0, tin_ram_origin
+        srli    t0, t0, 2
+        csrw    pmpaddr2, t0
+        la      t0, tin_handler_stack_top
+        srli    t0, t0, 2
+        csrw    pmpaddr3, t0
+        li      t0, -1
+        csrw    pmpaddr4, t0
+        li      t0, 0x88
+        csrw    pmpcfg1, t0
+        li      t0, 0x8b888d88
         csrw    pmpcfg0, t0
         j       machine_run_main
 

@@ -18,6 +18,9 @@ void machine_run_main(void) __attribute__((noreturn));
 
 int main(void);
 
+/* Of these four the address is the value. */
+extern uint8_t tin_flash_origin[], tin_flash_size[], tin_ram_origin[], tin_ram_size[];
+
 extern uint32_t tin_stack_bottom[], tin_stack_top[], tin_handler_stack_top[];
 extern uint32_t tin_data_start[], tin_data_end[], tin_data_image[];
 extern uint32_t tin_bss_start[], tin_bss_end[];
