@@ -79,7 +79,7 @@ def build(
 
     Firmware gets the application `app` of firmware/apps too, and is linked for the first of the
     target's emulators whose memory it fits. A shared library is for ctypes; `sanitize` builds it with
-    the address and undefined-behaviour sanitizers. Raises TargetError if the target cannot be built
+    the address and undefined-behaviour sanitizers (GCC only). Raises TargetError if it cannot be built
     like this, if its compiler is missing or refuses a file (the message holds what the compiler said),
     or if no emulator has enough memory.
     """

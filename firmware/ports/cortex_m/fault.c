@@ -15,24 +15,7 @@ typedef struct exception_frame {
 /* Bytes that one instruction can push: 16 double registers. */
 #define LARGEST_PUSH 128u
 
-void tin_fault_entry(void);
 void tin_fault(const exception_frame *frame, const uint32_t *r4_r7) __attribute__((noreturn, used));
-
-/* Finds the frame (bit 2 of EXC_RETURN says on which stack) and saves the low registers that the core
- * did not. */
-__attribute__((naked)) void tin_fault_entry(void)
-{
-    __asm__ volatile(".syntax unified\n\t"
-                     "mrs r0, psp\n\t"
-                     "mov r1, lr\n\t"
-                     "lsls r1, r1, #29\n\t"
-                     "bmi 1f\n\t"
-                     "mov r0, sp\n"
-                     "1:\n\t"
-                     "push {r4-r7}\n\t"
-                     "mov r1, sp\n\t"
-                     "bl tin_fault");
-}
 
 #if defined(__ARM_ARCH_6M__)
 

@@ -53,15 +53,3 @@ void tin_reset(void)
                      : "r0", "memory");
     __builtin_unreachable();
 }
-
-__attribute__((naked)) uint32_t machine_semihost(uint32_t operation, const void *operand)
-{
-    (void)operation;
-    (void)operand;
-    __asm__ volatile("bkpt 0xab\n\tbx lr");
-}
-
-__attribute__((naked)) uint32_t *machine_stack_pointer(void)
-{
-    __asm__ volatile("mov r0, sp\n\tbx lr");
-}
