@@ -23,6 +23,7 @@ class Add(FusedActivation):
     name = "ADD"
     onnx = ("Add", "QLinearAdd")
     max_version = 4
+    runtime_arity = 2
     arity = (2, 2)
 
     @dataclass(frozen=True)

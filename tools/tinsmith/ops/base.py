@@ -110,6 +110,7 @@ class Op:
     arity: ClassVar[tuple[int, int]] = (1, 1)  # least and greatest number of inputs
     Attrs: ClassVar[type | None] = None
     Params: ClassVar[type | None] = None
+    runtime_arity: ClassVar[int | None] = 1  # inputs read through a view of rows; None: any number
     needs_options: ClassVar[bool] = True  # whether a file must carry the options that Attrs lists
     view: ClassVar[bool] = False  # the output is the first input's bytes under another shape
     internal: ClassVar[bool] = False  # made by passes; no file format has it
@@ -165,6 +166,11 @@ class Op:
         return 0
 
     # -- how it runs -------------------------------------------------------------------------------
+
+    @property
+    def needs_scratch(self) -> bool:
+        """Whether the kernel has a scratch buffer, for some shapes at least."""
+        return type(self).scratch_bytes is not Op.scratch_bytes
 
     def params(self, call: Call) -> Any:
         """The kernel's parameters, an instance of `Params`."""

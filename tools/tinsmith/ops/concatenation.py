@@ -22,6 +22,7 @@ class Concatenation(FusedActivation):
     name = "CONCATENATION"
     onnx = ("Concat",)
     max_version = 3
+    runtime_arity = None
     arity = (1, 65535)
 
     @dataclass(frozen=True)

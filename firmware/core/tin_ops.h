@@ -1,0 +1,263 @@
+/* Kernels of the Tinsmith core and their parameters.
+ *
+ * Generated from tools/tinsmith/ops by `make generate`: do not edit.
+ *
+ * Every kernel computes the output rows [row, end). It validates nothing: `tinsmith` checked the
+ * model when it wrote the parameters.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TIN_OPS_H
+#define TIN_OPS_H
+
+#include <stdint.h>
+
+#include "tin_rows.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ADD: Brings two tensors to a common scale with 20 bits of headroom, adds, requantizes, clamps. */
+typedef struct tin_add_params {
+    tin_rows in[2]; /* inputs */
+    tin_rows out; /* output */
+    int32_t outer; /* steps of the outer loop in a row */
+    int32_t inner; /* steps of the inner loop */
+    int32_t a_outer; /* elements of input 0 an outer step */
+    int32_t a_inner; /* elements of input 0 an inner step */
+    int32_t b_outer; /* elements of input 1 an outer step */
+    int32_t b_inner; /* elements of input 1 an inner step */
+    int32_t a_zero; /* zero point of input 0 */
+    int32_t b_zero; /* zero point of input 1 */
+    int32_t a_multiplier; /* scale of input 0, Q31 */
+    int32_t b_multiplier; /* scale of input 1, Q31 */
+    int32_t out_multiplier; /* scale of the output, Q31 */
+    int32_t out_zero; /* zero point of the output */
+    int8_t a_shift; /* power of two of input 0, not positive */
+    int8_t b_shift; /* power of two of input 1, not positive */
+    int8_t out_shift; /* power of two of the output, not positive */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+} tin_add_params;
+
+TIN_KERNEL void tin_add(const tin_add_params *p, uint8_t *arena, int32_t row, int32_t end);
+
+/* AVERAGE_POOL_2D: Means of windows, rounded half away from zero; padding does not count. */
+typedef struct tin_average_pool_2d_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    int16_t in_h; /* input rows */
+    int16_t in_w; /* input columns */
+    int16_t channels; /* channels */
+    int16_t out_w; /* output columns */
+    int16_t kernel_h; /* rows of the window */
+    int16_t kernel_w; /* columns of the window */
+    int16_t stride_h; /* rows between outputs */
+    int16_t stride_w; /* columns between outputs */
+    int16_t pad_top; /* rows of padding above */
+    int16_t pad_left; /* columns of padding to the left */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+} tin_average_pool_2d_params;
+
+TIN_KERNEL void tin_average_pool_2d(const tin_average_pool_2d_params *p, uint8_t *arena, int32_t row, int32_t end);
+
+/* CONCATENATION: Copies inputs side by side. Bytes are copied as they are, whatever the scales say,
+ * as?    TensorFlow Lite Micro does. */
+typedef struct tin_concatenation_params {
+    const tin_rows *in; /* inputs */
+    tin_rows out; /* output */
+    const int32_t *chunks; /* [inputs] bytes that each input gives to a group */
+    int32_t inputs; /* number of inputs */
+    int32_t groups; /* runs of all inputs in a row */
+} tin_concatenation_params;
+
+TIN_KERNEL void tin_concatenation(const tin_concatenation_params *p, uint8_t *arena, int32_t row, int32_t end);
+
+/* CONV_2D: Convolves an NHWC image with weights [out, kernel_h, kernel_w, in], adds a bias,
+ * requantizes?    each channel by its own scale, clamps. */
+typedef struct tin_conv_2d_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    const int8_t *weights; /* in the order that the kernel reads them */
+    const int32_t *bias; /* [out_c], input offset folded in */
+    const int32_t *multiplier; /* [out_c], Q31 */
+    const int8_t *shift; /* [out_c], power of two applied with the multiplier */
+    int16_t in_h; /* input rows */
+    int16_t in_w; /* input columns */
+    int16_t in_c; /* input channels */
+    int16_t out_w; /* output columns */
+    int16_t out_c; /* output channels */
+    int16_t kernel_h; /* rows of the kernel */
+    int16_t kernel_w; /* columns of the kernel */
+    int16_t stride_h; /* rows between outputs */
+    int16_t stride_w; /* columns between outputs */
+    int16_t dilation_h; /* rows between taps */
+    int16_t dilation_w; /* columns between taps */
+    int16_t pad_top; /* rows of padding above */
+    int16_t pad_left; /* columns of padding to the left */
+    int8_t pad_value; /* what padding holds: the input's zero point */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+    int32_t out_zero; /* zero point of the output */
+} tin_conv_2d_params;
+
+TIN_KERNEL void tin_conv_2d(const tin_conv_2d_params *p, uint8_t *arena, int32_t row, int32_t end);
+
+/* DEPTHWISE_CONV_2D: Convolves each channel of an NHWC image with one or several kernels of its
+ * own, weights?    [1, kernel_h, kernel_w, out]. */
+typedef struct tin_depthwise_conv_2d_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    const int8_t *weights; /* in the order that the kernel reads them */
+    const int32_t *bias; /* [out_c], input offset folded in */
+    const int32_t *multiplier; /* [out_c], Q31 */
+    const int8_t *shift; /* [out_c], power of two applied with the multiplier */
+    int16_t in_h; /* input rows */
+    int16_t in_w; /* input columns */
+    int16_t in_c; /* input channels */
+    int16_t out_w; /* output columns */
+    int16_t out_c; /* output channels */
+    int16_t kernel_h; /* rows of the kernel */
+    int16_t kernel_w; /* columns of the kernel */
+    int16_t stride_h; /* rows between outputs */
+    int16_t stride_w; /* columns between outputs */
+    int16_t dilation_h; /* rows between taps */
+    int16_t dilation_w; /* columns between taps */
+    int16_t pad_top; /* rows of padding above */
+    int16_t pad_left; /* columns of padding to the left */
+    int8_t pad_value; /* what padding holds: the input's zero point */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+    int32_t out_zero; /* zero point of the output */
+} tin_depthwise_conv_2d_params;
+
+TIN_KERNEL void tin_depthwise_conv_2d(const tin_depthwise_conv_2d_params *p, uint8_t *arena, int32_t row, int32_t end);
+
+/* DEQUANTIZE: scale * (x - zero point) in single precision. */
+typedef struct tin_dequantize_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    float scale; /* of the input */
+    int32_t zero; /* zero point of the input */
+    int32_t is_signed; /* 1: int8 input, 0: uint8 */
+    int32_t row_elements; /* elements a row */
+} tin_dequantize_params;
+
+TIN_KERNEL void tin_dequantize(const tin_dequantize_params *p, uint8_t *arena, int32_t row, int32_t end);
+
+/* FULLY_CONNECTED: Multiplies rows of `in_c` values by weights [out, in], adds a bias, requantizes,
+ * clamps. */
+typedef struct tin_fully_connected_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    const int8_t *weights; /* [out_c][in_c] */
+    const int32_t *bias; /* [out_c], input offset folded in */
+    const int32_t *multiplier; /* Q31, [out_c] or one for all */
+    const int8_t *shift; /* power of two applied with the multiplier, as many */
+    int32_t in_c; /* values a row of the input */
+    int32_t out_c; /* values a row of the output */
+    int8_t per_channel; /* 1: a multiplier a channel; 0: one for all */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+    int32_t out_zero; /* zero point of the output */
+} tin_fully_connected_params;
+
+TIN_KERNEL void tin_fully_connected(const tin_fully_connected_params *p, uint8_t *arena, int32_t row, int32_t end);
+
+/* LOOKUP: Replaces every byte by the one that a table holds for it. */
+typedef struct tin_lookup_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    const uint8_t *table; /* [256], indexed by the input byte */
+    int32_t row_bytes; /* bytes a row */
+} tin_lookup_params;
+
+TIN_KERNEL void tin_lookup(const tin_lookup_params *p, uint8_t *arena, int32_t row, int32_t end);
+
+/* MAX_POOL_2D: Greatest values of windows. */
+typedef struct tin_max_pool_2d_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    int16_t in_h; /* input rows */
+    int16_t in_w; /* input columns */
+    int16_t channels; /* channels */
+    int16_t out_w; /* output columns */
+    int16_t kernel_h; /* rows of the window */
+    int16_t kernel_w; /* columns of the window */
+    int16_t stride_h; /* rows between outputs */
+    int16_t stride_w; /* columns between outputs */
+    int16_t pad_top; /* rows of padding above */
+    int16_t pad_left; /* columns of padding to the left */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+} tin_max_pool_2d_params;
+
+TIN_KERNEL void tin_max_pool_2d(const tin_max_pool_2d_params *p, uint8_t *arena, int32_t row, int32_t end);
+
+/* MEAN: Sums along the axes, then scales by one multiplier that holds the division (reduce.h,?
+ * QuantizedMeanOrSum). */
+typedef struct tin_mean_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    int32_t count; /* values summed for an output */
+    int32_t inner; /* values of the input between two of them; outputs a row */
+    int32_t in_zero; /* zero point of the input */
+    int32_t multiplier; /* Q31, the division by count in it */
+    int32_t shift; /* power of two applied with the multiplier */
+    int32_t out_zero; /* zero point of the output */
+} tin_mean_params;
+
+TIN_KERNEL void tin_mean(const tin_mean_params *p, uint8_t *arena, int32_t row, int32_t end);
+
+/* PAD: Surrounds a tensor with the quantized zero of the output. In front of a convolution it
+ * becomes?    the convolution's own padding. */
+typedef struct tin_pad_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    int32_t in_h; /* input rows */
+    int32_t in_w; /* input columns */
+    int32_t in_c; /* input channels */
+    int32_t top; /* rows above */
+    int32_t left; /* columns to the left */
+    int32_t right; /* columns to the right */
+    int32_t front; /* channels before */
+    int32_t back; /* channels behind */
+    int8_t value; /* quantized zero */
+} tin_pad_params;
+
+TIN_KERNEL void tin_pad(const tin_pad_params *p, uint8_t *arena, int32_t row, int32_t end);
+
+/* QUANTIZE: From float32: round(x / scale) + zero point, saturated. From bytes to bytes it is a
+ * LOOKUP. */
+typedef struct tin_quantize_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    float scale; /* of the output */
+    int32_t zero; /* zero point of the output */
+    int32_t low; /* least value of the output's type */
+    int32_t high; /* greatest value of the output's type */
+    int32_t row_elements; /* elements a row */
+} tin_quantize_params;
+
+TIN_KERNEL void tin_quantize(const tin_quantize_params *p, uint8_t *arena, int32_t row, int32_t end);
+
+/* SOFTMAX: Exponentials of differences to the greatest value of a row, over their sum, in fixed
+ * point.?    An int8 row has at most 256 different differences, so the exponentials are a table
+ * made offline.? */
+typedef struct tin_softmax_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    const int32_t *exponentials; /* [table_size] Q31: exp of minus the index, scaled */
+    int32_t table_size; /* differences from here on count as zero */
+    int32_t groups; /* softmaxes a row */
+    int32_t depth; /* values in one softmax */
+} tin_softmax_params;
+
+TIN_KERNEL void tin_softmax(const tin_softmax_params *p, uint8_t *arena, int32_t row, int32_t end);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* TIN_OPS_H */

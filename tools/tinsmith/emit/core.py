@@ -1,0 +1,40 @@
+"""firmware/core/tin_ops.h: parameters and prototypes of all kernels, from the table of ops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import ops
+from ..ops.base import Op, c_fields
+from .render import render
+
+
+def struct_name(op: Op) -> str:
+    return f"{kernel_name(op)}_params"
+
+
+def kernel_name(op: Op) -> str:
+    return f"tin_{op.name.lower()}"
+
+
+def core_header() -> str:
+    """The text of tin_ops.h."""
+    entries = [
+        {"text": f"{op.name}: {op.__doc__}", "struct": struct_name(op), "kernel": kernel_name(op), "fields": members(op)}
+        for op in ops.table().values()
+        if op.Params is not None
+    ]
+    return render("tin_ops.h.j2", ops=entries)
+
+
+def members(op: Op) -> list[dict[str, Any]]:
+    """Declarations of a parameter struct: the views of its tensors, then what the op lists."""
+    assert op.Params is not None
+    count = op.runtime_arity
+    inputs = "const tin_rows *in" if count is None else "tin_rows in" if count == 1 else f"tin_rows in[{count}]"
+    lines = [(inputs, "inputs" if count != 1 else "input"), ("tin_rows out", "output")]
+    if op.needs_scratch:
+        lines.append(("uint32_t scratch", "bytes from the start of the arena"))
+    for name, ctype, text in c_fields(op.Params):
+        lines.append((f"const {ctype.name} *{name}" if ctype.pointer else f"{ctype.name} {name}", text))
+    return [{"declaration": d, "comment": f" /* {text} */"} for d, text in lines]

@@ -1,0 +1,166 @@
+"""The linked form of a compiled model: readable C that keeps everything constant in flash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import __version__, ops
+from ..graph import Array, Graph, Node, Tensor
+from ..ops.base import Call, c_fields
+from ..plan import Plan
+from .core import kernel_name, struct_name
+from .memory_map import memory_map
+from .render import C_TYPES, c_float, c_integer, c_string, c_values, identifier, render, safe_comment
+
+API_VERSION = 1  # TIN_API_VERSION
+TIN_TYPES = {"int8": "TIN_INT8", "uint8": "TIN_UINT8", "int16": "TIN_INT16", "int32": "TIN_INT32", "float32": "TIN_FLOAT32"}
+
+
+@dataclass
+class Arrays:
+    """Constant arrays in order of first use; equal ones are written once."""
+
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    names: dict[tuple[str, bytes], str] = field(default_factory=dict)
+
+    def add(self, data: Array, ctype: str, comment: str) -> str:
+        key = (ctype, data.tobytes())
+        if key not in self.names:
+            self.names[key] = f"constant{len(self.entries)}"
+            self.entries.append({
+                "name": self.names[key], "ctype": ctype, "size": data.size, "text": c_values(data),
+                "bytes": data.nbytes, "comment": safe_comment(comment),
+            })  # fmt: skip
+        return self.names[key]
+
+
+def linked(plan: Plan, name: str) -> dict[str, str]:
+    """NAME.h, NAME.c and NAME.json of a plan. `name` must be a C identifier (see render.identifier)."""
+    graph, arrays = plan.graph, Arrays()
+    runnable = [n for n in graph.nodes if not ops.find(n.op).view]
+    nodes = [node_entry(plan, node, i, arrays) for i, node in enumerate(runnable)]
+    taken: set[str] = set()
+    inputs = [io_entry(plan, graph[n], name, "input", i, taken) for i, n in enumerate(graph.inputs)]
+    outputs = [io_entry(plan, graph[n], name, "output", i, taken) for i, n in enumerate(graph.outputs)]
+    values = {
+        "name": name, "NAME": name.upper(), "version": __version__, "api_version": API_VERSION,
+        "summary": summary(plan, arrays), "arena_bytes": plan.arena_bytes, "scratch_bytes": plan.scratch_bytes,
+        "inputs": inputs, "outputs": outputs, "arrays": arrays.entries, "nodes": nodes,
+        "memory_map": memory_map(plan), "packing": plan.packing,
+    }  # fmt: skip
+    return {
+        f"{name}.h": render("model.h.j2", **values),
+        f"{name}.c": render("model.c.j2", **values),
+        f"{name}.json": json.dumps(report(plan, name, arrays), indent=2) + "\n",
+    }
+
+
+def summary(plan: Plan, arrays: Arrays) -> list[str]:
+    graph = plan.graph
+    macs = sum(ops.find(n.op).macs(Call.of(graph, n)) for n in graph.nodes)
+    constants = sum(e["bytes"] for e in arrays.entries)
+    return [
+        f"{safe_comment(graph.name)}: {len(graph.nodes)} nodes, {macs:,} multiply-accumulates an inference,",
+        f"{constants:,} bytes of constants in flash, {plan.arena_bytes:,} bytes of arena.",
+    ]
+
+
+def describe(graph: Graph, node: Node) -> str:
+    """OP "name" input shapes -> output shape."""
+    call = Call.of(graph, node)
+    sources = ", ".join("x".join(map(str, call.input(i).shape)) for i in ops.find(node.op).runtime_inputs(call))
+    name = node.name if len(node.name) <= 60 else f"{node.name[:28]}...{node.name[-28:]}"
+    return safe_comment(f"{node.op} '{name}' {sources} -> {'x'.join(map(str, call.y.shape))}")
+
+
+def node_entry(plan: Plan, node: Node, index: int, arrays: Arrays) -> dict[str, Any]:
+    """Everything the template needs to define one node's parameters and call its kernel."""
+    op, call = ops.find(node.op), Call.of(plan.graph, node)
+    views = [rows_of(plan, call, op, call.input(i), arrays) for i in op.runtime_inputs(call)]
+    name = f"node{index}"
+    separate = op.runtime_arity is None
+    source = f"{name}_in" if separate else views[0] if op.runtime_arity == 1 else "{ " + ", ".join(views) + " }"
+    fields = [f".in = {source}", f".out = {rows_of(plan, call, op, call.y, arrays)}"]
+    if op.needs_scratch:
+        fields.append(f".scratch = {plan.scratch_offset(node) if op.scratch_bytes(call) else 0}")
+    params = op.params(call)
+    for field_name, ctype, text in c_fields(type(params)):
+        value = getattr(params, field_name)
+        if ctype.pointer:
+            value = arrays.add(value, ctype.name, f"{name} {field_name}: {text}")
+        else:
+            value = c_float(value) if ctype.name == "float" else c_integer(int(value))
+        fields.append(f".{field_name} = {value}")
+    return {
+        "name": name, "comment": describe(plan.graph, node), "struct": struct_name(op), "kernel": kernel_name(op),
+        "fields": fields, "rows": views if separate else [], "row_count": op.rows(call, call.y)[0],
+    }  # fmt: skip
+
+
+def rows_of(plan: Plan, call: Call, op: ops.Op, tensor: Tensor, arrays: Arrays) -> str:
+    """A tin_rows initialiser: whole tensors, in the arena or in flash."""
+    count, stride = op.rows(call, tensor)
+    if tensor.data is not None:
+        source = arrays.add(tensor.data, C_TYPES[tensor.dtype.name], f"constant '{tensor.name}'")
+        return f"{{ {source}, 0, {stride}, {count} }}"
+    return f"{{ NULL, {plan.offset(tensor.name)}, {stride}, {count} }}"
+
+
+def io_entry(plan: Plan, tensor: Tensor, model: str, kind: str, index: int, taken: set[str]) -> dict[str, Any]:
+    """An input or output of the model: accessor, macros, description."""
+    count = len(plan.graph.inputs if kind == "input" else plan.graph.outputs)
+    accessor = f"{model}_{kind}" if count == 1 else f"{model}_{kind}{index}"
+    taken.add(accessor)
+    shape = [str(d) for d in tensor.shape]
+    scale = c_float(tensor.scale) if tensor.quant else ""
+    real = f", real = {scale} * (q - {tensor.zero_point})" if tensor.quant else ""
+    comment = f"{kind} {index} '{tensor.name}': {tensor.dtype} [{', '.join(shape)}]{real}"
+    return {
+        "accessor": accessor, "macro": accessor.upper(), "offset": plan.offset(tensor.name),
+        "elements": tensor.size, "bytes": tensor.nbytes, "ctype": C_TYPES[tensor.dtype.name],
+        "type": TIN_TYPES[tensor.dtype.name], "rank": len(shape), "shape": ", ".join(shape) or "0",
+        "scale": scale, "zero_point": tensor.zero_point if tensor.quant else 0,
+        "string": c_string(tensor.name), "comment": safe_comment(comment),
+    }  # fmt: skip
+
+
+def report(plan: Plan, name: str, arrays: Arrays) -> dict[str, Any]:
+    """NAME.json: the plan for machines."""
+    graph = plan.graph
+    digest = hashlib.sha256()
+    for entry in arrays.entries:
+        digest.update(entry["text"].encode())
+    return {
+        "name": name,
+        "source": graph.name,
+        "tinsmith": __version__,
+        "constants_sha256": digest.hexdigest(),
+        "arena_bytes": plan.arena_bytes,
+        "scratch_bytes": plan.scratch_bytes,
+        "constant_bytes": sum(e["bytes"] for e in arrays.entries),
+        "packing": plan.packing,
+        "inputs": [tensor_report(plan, graph[n]) for n in graph.inputs],
+        "outputs": [tensor_report(plan, graph[n]) for n in graph.outputs],
+        "layers": [layer_report(plan, n) for n in graph.nodes if not ops.find(n.op).view],
+    }
+
+
+def tensor_report(plan: Plan, t: Tensor) -> dict[str, Any]:
+    return {
+        "name": t.name, "dtype": t.dtype.name, "shape": list(t.shape), "offset": plan.offset(t.name), "bytes": t.nbytes,
+        "scale": t.scale if t.quant else None, "zero_point": t.zero_point if t.quant else None,
+    }  # fmt: skip
+
+
+def layer_report(plan: Plan, node: Node) -> dict[str, Any]:
+    call = Call.of(plan.graph, node)
+    return {
+        "name": node.name, "op": node.op, "macs": ops.find(node.op).macs(call),
+        "inputs": [n for n in node.inputs if n is not None], "output": tensor_report(plan, call.y),
+    }  # fmt: skip
+
+
+__all__ = ["identifier", "linked", "report"]

@@ -1,0 +1,83 @@
+"""The jinja2 environment, and how C is spelled."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from functools import cache
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from ..graph import Array
+
+C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t", "float32": "float"}
+C_KEYWORDS = frozenset(
+    "auto break case char const continue default do double else enum extern float for goto if inline int long "
+    "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
+    "main tin".split()
+)
+
+
+@cache
+def environment() -> jinja2.Environment:
+    env = jinja2.Environment(
+        loader=jinja2.PackageLoader("tinsmith.emit"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    env.filters["wrap_comment"] = wrap_comment
+    return env
+
+
+def render(template: str, **values: Any) -> str:
+    return environment().get_template(template).render(**values)
+
+
+def wrap_comment(text: str, width: int) -> str:
+    """Text for a C comment, later lines begun with ` * `."""
+    return "\n * ".join(textwrap.wrap(safe_comment(text), width))
+
+
+def safe_comment(text: str) -> str:
+    """Text that cannot end a comment, break a line or carry control characters: names come from files."""
+    printable = "".join(c if c.isprintable() and ord(c) < 127 else "?" for c in text)
+    return printable.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/").replace("??", "?")
+
+
+def c_string(text: str) -> str:
+    """A C string literal; quotes, backslashes and trigraphs cannot break out of it."""
+    return '"' + safe_comment(text).replace('"', "'") + '"'
+
+
+def identifier(text: str) -> str:
+    """A C identifier from any text."""
+    name = re.sub(r"[^0-9a-zA-Z]+", "_", text).strip("_").lower() or "model"
+    return f"model_{name}" if name[0].isdigit() or name in C_KEYWORDS or name.startswith("tin_") else name
+
+
+def c_float(value: float) -> str:
+    """The shortest C literal that reads back as the same float32."""
+    text = np.format_float_scientific(np.float32(value), unique=True, trim="0")
+    return f"{text}f"
+
+
+def c_values(data: Array, width: int = 110) -> str:
+    """The elements of an array as indented lines."""
+    flat = data.reshape(-1)
+    words = [c_float(v) for v in flat] if data.dtype.kind == "f" else [c_integer(int(v)) for v in flat]
+    lines, line = [], "   "
+    for word in words:
+        if len(line) + len(word) + 2 > width:
+            lines.append(line)
+            line = "   "
+        line += f" {word},"
+    return "\n".join([*lines, line])
+
+
+def c_integer(value: int) -> str:
+    """INT32_MIN has no literal of its own in C."""
+    return "(-2147483647 - 1)" if value == -(2**31) else str(value)
