@@ -21,16 +21,21 @@ _ARM_CONTROL = re.compile(
     r"(eq|ne|cs|hs|cc|lo|mi|pl|vs|vc|hi|ls|ge|lt|gt|le|al)?(?:\.[nw])?"
 )
 _NUMBER = re.compile(r"(-?\d+)")
+_SCALED = re.compile(r"(?:lsls?|slli?|sll)(?:\.w)? .*,(?:#|0x)?[12]|sh2add .*|ldr(?:\.w)? pc,\[.*lsl#2\]")
 _MILLICODE = re.compile(r"__riscv_(save|restore)_\d+")
 
 
 @dataclass(frozen=True)
 class Effect:
-    """`pushed` bytes (negative: popped), then a call, a jump, or the next instruction if it `falls` through."""
+    """`pushed` bytes (negative: popped), then a call, a jump, or the next instruction if it `falls` through.
+
+    A `computed` jump goes where a register says: to a case of a switch, if a table is behind it.
+    """
 
     pushed: int = 0
     call: int | None = None
     jump: int | None = None
+    computed: bool = False
     falls: bool = True
     problem: str = ""
 
@@ -64,7 +69,7 @@ def _arm_branch(base: str, instruction: Instruction, operands: str) -> Effect:
     if base in ("bl", "blx"):
         return Effect(problem=POINTER) if instruction.target is None else Effect(call=instruction.target)
     if base in ("tbb", "tbh"):
-        return Effect(falls=False, problem="jumps through a table")
+        return Effect(computed=True, falls=False)
     return Effect(jump=instruction.target, falls=base != "b")
 
 
@@ -77,10 +82,10 @@ def _arm_stack(base: str, operands: str) -> Effect:
     if base[:3] in ("ldr", "str") and not operands.startswith("sp,"):
         moved = re.search(r"\[sp(?:,#(-?\d+)\]!|\],#(-?\d+))", operands)
         loads_pc = base == "ldr" and operands.startswith("pc,")
-        problem = POINTER if loads_pc and not moved else ""
-        return Effect(-int(moved[1] or moved[2]) if moved else 0, falls=not loads_pc, problem=problem)
+        pushed = -int(moved[1] or moved[2]) if moved else 0
+        return Effect(pushed, computed=loads_pc and not moved, falls=not loads_pc)
     if operands.startswith("pc,"):
-        return END if operands == "pc,lr" else Effect(falls=False, problem=POINTER)
+        return END if operands == "pc,lr" else Effect(computed=True, falls=False)
     if not operands.startswith("sp,"):
         return NOTHING
     fixed = re.fullmatch(r"sp,(?:sp,)?#(\d+)", operands)
@@ -103,7 +108,7 @@ def _riscv(instruction: Instruction) -> Effect:
     if name in ("jal", "call") or (name == "jalr" and not operands.startswith("zero,")):
         return Effect(problem=POINTER) if target is None else Effect(call=target)
     if name in ("j", "jr", "tail", "jalr"):
-        return Effect(jump=target, falls=False, problem=POINTER if target is None else "")
+        return Effect(jump=target, computed=target is None, falls=False)
     if name.startswith("b"):
         return Effect(jump=target)
     if operands.startswith("sp,") and not name.startswith(("sw", "fs")):
@@ -127,8 +132,16 @@ class Walk:
     problems: tuple[str, ...]
 
 
-def walk(listing: Mapping[int, Instruction], decode: Callable[[Instruction], Effect], entry: int) -> Walk:
-    """Follows all paths from `entry` until they return; jumps into other functions count as the same one."""
+def walk(
+    listing: Mapping[int, Instruction],
+    decode: Callable[[Instruction], Effect],
+    entry: int,
+    extent: Callable[[int], range],
+) -> Walk:
+    """Follows all paths from `entry` until they return; jumps into other functions count as the same one.
+
+    `extent` gives the addresses of the function around an address.
+    """
     deepest: dict[int, int] = {}
     calls: dict[int, int] = {}
     problems: dict[str, None] = {}
@@ -143,16 +156,33 @@ def walk(listing: Mapping[int, Instruction], decode: Callable[[Instruction], Eff
             problems[f"runs into data at {address:#x}"] = None
             continue
         effect = decode(instruction)
-        if effect.problem:
-            problems[effect.problem] = None
         pushed = max(pushed + effect.pushed, 0)
-        if pushed > 1 << 16:
-            problems["pushes in a loop"] = None
-            break
+        problem = "pushes in a loop" if pushed > 1 << 16 else effect.problem
         if effect.call is not None:
             calls[effect.call] = max(calls.get(effect.call, 0), pushed)
         if effect.falls:
             pending.append((address + instruction.size, pushed))
         if effect.jump is not None:
             pending.append((effect.jump, pushed))
+        if effect.computed:
+            cases = _cases(listing, extent(address), address)
+            pending.extend((case, pushed) for case in cases)
+            problem = problem if cases else POINTER
+        if problem:
+            problems[problem] = None
+            pending = [] if pushed > 1 << 16 else pending
     return Walk(max(deepest.values()), calls, tuple(problems))
+
+
+def _cases(listing: Mapping[int, Instruction], function: range, jump: int) -> list[int]:
+    """Where a switch may jump to: anything behind it. Nothing, if it is not a switch but a pointer.
+
+    A switch scales its index to the size of the table's entries just before it jumps.
+    """
+    before = [listing[address] for address in range(jump - 24, jump) if address in listing and address in function]
+    table = listing[jump].mnemonic.startswith("tb") or any(
+        _SCALED.fullmatch(f"{i.mnemonic} {i.operands}".replace(", ", ",")) for i in (*before[-6:], listing[jump])
+    )
+    behind = (listing[address] for address in range(jump + 1, function.stop) if address in listing)
+    # Data behind the code is aligned with a nop that nothing reaches.
+    return [i.address for i in behind if not i.mnemonic.startswith((".", "nop"))] if table else []

@@ -161,14 +161,22 @@ class _Analysis:
         return [self._listing[address] for address in span if address in self._listing]
 
     def _name(self, address: int) -> str:
+        """The function that starts here. Assembly code also calls into the middle of functions."""
         if address not in self._names:
-            raise TargetError(f"the stack is unknown: a call goes to {address:#x}, where no function starts")
+            around = self._extent(address)
+            name = f"{self._names.get(around.start, 'unknown')}+{address - around.start:#x}"
+            self._names[address], self._ranges[name] = name, [range(address, around.stop)]
         return self._names[address]
+
+    def _extent(self, address: int) -> range:
+        """The addresses of the function around `address`."""
+        around = (span for spans in self._ranges.values() for span in spans if address in span)
+        return max(around, key=len, default=range(address, address + 1))
 
     def _library_needs(self, name: str) -> dict[str, int]:
         if name not in self._ranges:
             raise InputError(f"the firmware has no function {name}")
-        result = walk(self._listing, self._decode, self._ranges[name][0].start)
+        result = walk(self._listing, self._decode, self._ranges[name][0].start, self._extent)
         problems = [p for p in result.problems if p != POINTER or name not in self._pointers]
         if problems:
             raise TargetError(f"the stack is unknown: the library function {name} {' and '.join(problems)}")
