@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tinsmith import paths
 from tinsmith.errors import TargetError
 from tinsmith.targets import Emulator, Target
 
-FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
+FIRMWARE = paths.firmware()
 
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror")
 SECTIONS = ("-ffunction-sections", "-fdata-sections")
@@ -74,12 +75,14 @@ def build(
     instrument: Instrument = "check",
     sanitize: bool = False,
     app: str = "infer",
+    keep: Sequence[str] = (),
 ) -> Built:
     """Compile `sources` (a generated model and its kernels) with the target's ports, and link.
 
     Firmware gets the application `app` of firmware/apps too, and is linked for the first of the
     target's emulators whose memory it fits. A shared library is for ctypes; `sanitize` builds it with
-    the address and undefined-behaviour sanitizers (GCC only). Raises TargetError if it cannot be built
+    the address and undefined-behaviour sanitizers (GCC only). Functions in `keep` stay in firmware
+    even if nothing there calls them. Raises TargetError if it cannot be built
     like this, if its compiler is missing or refuses a file (the message holds what the compiler said),
     or if no emulator has enough memory.
     """
@@ -105,7 +108,7 @@ def build(
     if not firmware:
         commands.append(_link_shared(target, linked, output, sanitize))
         return Built(target, output, objects, None, None, tuple(commands))
-    emulator, command = _link_firmware(target, linked, objects, output)
+    emulator, command = _link_firmware(target, linked, objects, output, keep)
     return Built(target, output, objects, _map_of(output), emulator, (*commands, command))
 
 
@@ -165,13 +168,16 @@ def _link_shared(target: Target, objects: Sequence[str], output: Path, sanitize:
     return command
 
 
-def _link_firmware(target: Target, linked: Sequence[str], objects: Path, output: Path) -> tuple[Emulator, Command]:
+def _link_firmware(
+    target: Target, linked: Sequence[str], objects: Path, output: Path, keep: Sequence[str]
+) -> tuple[Emulator, Command]:
     """Link for each emulator in turn until the firmware fits."""
     part = output.with_name(output.name + ".part")
     (script,) = [path for port in target.ports for path in (FIRMWARE / "ports" / port).glob("link.ld")]
     map_part = _map_of(part)
     command = (
         *(*compiler(target), *target.flags, *target.link_flags, "-nostartfiles", "-Wl,--gc-sections"),
+        *(f"-Wl,--undefined={symbol}" for symbol in keep),
         *(f"-L{objects}", f"-T{script}", f"-Wl,-Map={map_part}", *linked),
         *("-Wl,--start-group", *_libraries(target), "-Wl,--end-group", "-o", str(part)),
     )
