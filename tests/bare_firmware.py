@@ -96,15 +96,17 @@ class Machine:
 
         Files of `library` come from an archive, so that only what is needed is linked.
         """
+        directory.mkdir(exist_ok=True)
         objects = [self.compile(directory, file, flags) for file in ("start.S\n" + self.start, *files)]
         if library:
             members = [self.compile(directory, file) for file in library]
-            self.run(directory, "ar", "rcs", "libhelp.a", *members)
+            (directory / "odd").write_text("odd")  # members start at even offsets
+            self.run(directory, "ar", "rcs", "libhelp.a", "odd", *members)
             objects.append("libhelp.a")
         script = directory / "link.ld"
         script.write_text(
-            f"ENTRY(_start) SECTIONS {{ . = {self.text:#x}; .text : {{ KEEP(*(.start)) *(.text*) *(.rodata* .srodata*) }}"
-            f" . = {self.data:#x}; .data : {{ *(.data* .sdata*) }} .bss : {{ *(.bss* .sbss* COMMON) }} }}"
+            f"ENTRY(_start) SECTIONS {{ . = {self.text:#x}; .text : {{ KEEP(*(.start)) *(.text*)"
+            f" *(.rodata* .srodata*) }} . = {self.data:#x}; .data : {{ *(.data* .sdata*) }} .bss : {{ *(.bss* .sbss* COMMON) }} }}"
         )
         link = ("-nostartfiles", "-Wl,--gc-sections", "-T", "link.ld", "-Wl,-Map,firmware.map")
         self.gcc(directory, *link, *objects, "-o", "firmware.elf")

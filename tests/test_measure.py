@@ -118,8 +118,8 @@ def test_a_run_that_was_killed_leaves_no_counts(tmp_path: Path) -> None:
 def test_damaged_counts_are_refused() -> None:
     good = "tinsmith-retired 1\nregion 0\nbucket\n10 4 2 3 1\nend 6\nregions 1\n"
     assert retired.parse(good) == [Counts((Block(0x10, 4, 2, 3, 1),), (), ())]
-    for wrong in (good.replace(" 1\n", " 2\n", 1), good.replace("end 6", "end 7"), good.replace("regions 1", "regions 2"),
-                  good.removesuffix("regions 1\n"), ""):  # fmt: skip
+    sums = (good.replace("end 6", "end 7"), good.replace("regions 1", "regions 2"))
+    for wrong in (good.replace(" 1\n", " 2\n", 1), *sums, good.removesuffix("regions 1\n"), ""):
         with pytest.raises(TargetError, match="damaged"):
             retired.parse(wrong)
 
@@ -134,6 +134,8 @@ TIMED = [
     ("str r0, [sp, #-8]", 1),
     ("str r0, [sp, #-8]\n ldr r1, [sp, #-8]\n add r0, r1\n ldr r1, [sp]", 1 + 1 + 1 + 2),
     ("ldrd r0, r1, [sp]", 3),
+    ("ldrd r0, r1, [sp]\n ldr r2, [sp]\n ldrd r0, r1, [sp]", 3 + 2 + 3),
+    ("mov r0, #3\n 7: subs r0, #1\n bne 7b", 1 + 3 * 2 + 2 * 2),
     ("push {r0-r3, r6}\n add sp, #20", 1 + 5 + 1),
     ("ldmia sp, {r0, r1}", 1 + 2),
     ("vldr s0, [sp]", 2),
