@@ -1,0 +1,77 @@
+"""What one inference costs on an emulated core: instructions, memory, flash."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from . import emulate, ops
+from .errors import TargetError
+from .measure.retired import Counter
+from .measure.sizes import flash
+from .measure.stack import worst_case
+from .ops import Call
+from .pipeline import Compiled, api, build_model, joined
+from .samples import fixed
+from .targets import Target
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One node's share of an inference."""
+
+    name: str
+    op: str
+    macs: int
+    instructions: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Figures of one model on one target.
+
+    Instructions are retired ones in QEMU: the same binary gives the same count everywhere, and they
+    are no latency. They include opening the model, which is all the set-up there is.
+    """
+
+    model: str
+    target: str
+    instructions: int
+    macs: int
+    arena_bytes: int
+    scratch_bytes: int
+    stack_bytes: int
+    flash_code_bytes: int  # kernels, generated code and library helpers, without port and harness
+    flash_data_bytes: int
+    layers: tuple[Layer, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def bench(compiled: Compiled, target: Target, optimize: str = "-O2") -> Cost:
+    """Measures a model on an emulated target. Raises TargetError for targets that have no emulator."""
+    if not target.emulators:
+        raise TargetError(f"{target.name} has no emulator to count instructions in; choose an emulated target")
+    graph = compiled.plan.graph
+    with tempfile.TemporaryDirectory(prefix="tinsmith-") as folder:
+        counted = build_model(compiled, target, Path(folder, "count"), instrument="count", optimize=optimize)
+        with Counter(counted.output) as counter:
+            emulate.run(counted, [joined([fixed(graph[n]) for n in graph.inputs])], qemu_args=counter.qemu_args)
+            counts = counter.regions()[-1]
+        # Sizes and stack are those of the code that ships, which has no hooks in it.
+        shipped = build_model(compiled, target, Path(folder, "ship"), instrument="none", optimize=optimize)
+        assert shipped.map_file is not None
+        model_objects = sorted((shipped.objects / "model").glob("*.o"))
+        sizes = flash(shipped.map_file, model_objects, api(compiled))
+        stack = worst_case(shipped.output, sorted((shipped.objects / "model").glob("*.ci")), f"{compiled.name}_run")
+    layers = tuple(
+        Layer(n.name, n.op, ops.find(n.op).macs(Call.of(graph, n)), instructions)
+        for n, instructions in zip(compiled.nodes, counts.nodes, strict=True)
+    )
+    return Cost(
+        compiled.name, target.name, counts.total, sum(layer.macs for layer in layers), compiled.plan.arena_bytes,
+        compiled.plan.scratch_bytes, stack.bytes, sizes.code_bytes, sizes.data_bytes, layers,
+    )  # fmt: skip

@@ -1,0 +1,222 @@
+"""From a model file to text, to a library or firmware, to results: what the commands are made of."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from . import emulate, ops, toolchain
+from .emit import linked
+from .emit.render import identifier
+from .errors import TargetError, TinsmithError
+from .graph import Array, Graph, Node
+from .load.tflite import load_file
+from .passes import stages
+from .paths import firmware
+from .plan import Plan, plan
+from .targets import Target
+
+Values = Sequence[Array]  # one array for each input or output of the model, in its order
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A model as it was loaded, its plan, and the files that the plan became."""
+
+    name: str  # C identifier
+    path: Path
+    source: Graph
+    plan: Plan
+    files: Mapping[str, str]
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes that have a kernel, in the order in which they run."""
+        return tuple(n for n in self.plan.graph.nodes if not ops.find(n.op).view)
+
+
+def compile_model(path: Path, name: str | None = None) -> Compiled:
+    """Loads, lowers, plans and writes a model (.tflite).
+
+    `name` prefixes everything in the generated C; by default it is made from the file's name.
+    Raises ModelError for damaged files and Unsupported for models that cannot be compiled.
+    """
+    source = load_file(path)
+    for _, graph in stages(source):
+        pass
+    symbol = identifier(name or path.stem)
+    planned = plan(graph)
+    return Compiled(symbol, path, source, planned, linked(planned, symbol))
+
+
+def write_files(files: Mapping[str, str], folder: Path) -> list[Path]:
+    """Writes text files, each whole or not at all. Raises TinsmithError where the folder refuses them."""
+    written = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            part = folder / f".{name}.part"
+            part.write_text(text, encoding="ascii")
+            os.replace(part, folder / name)
+            written.append(folder / name)
+    except OSError as error:
+        raise TinsmithError(f"{folder}: cannot write {error.filename}: {error.strerror}") from None
+    return written
+
+
+def kernel_sources(compiled: Compiled) -> list[Path]:
+    """The kernels' source files that the model needs."""
+    return [firmware() / "core" / "ops" / f"{op.lower()}.c" for op in sorted({n.op for n in compiled.nodes})]
+
+
+def build_model(
+    compiled: Compiled,
+    target: Target,
+    folder: Path,
+    *,
+    instrument: toolchain.Instrument = "check",
+    optimize: str = "-O2",
+    sanitize: bool = False,
+) -> toolchain.Built:
+    """Writes the model's files to a folder and builds NAME.so (host) or NAME.elf (firmware) beside them."""
+    write_files(compiled.files, folder)
+    sources = [folder / f"{compiled.name}.c", *kernel_sources(compiled)]
+    kind: toolchain.Kind = "firmware" if target.emulators else "shared"
+    return toolchain.build(
+        target, sources, [folder], folder / f"{compiled.name}{'.elf' if target.emulators else '.so'}",
+        kind=kind, optimize=optimize, instrument=instrument, sanitize=sanitize, keep=api(compiled),
+        defines=[*toolchain.infer_defines(compiled.name), f'TIN_ARCH_HEADER="arch/{target.primitives}.h"'],
+    )  # fmt: skip
+
+
+def api(compiled: Compiled) -> list[str]:
+    """The functions that firmware calls."""
+    return [f"{compiled.name}_open", f"{compiled.name}_run"]
+
+
+class Runner(Protocol):
+    """A built model that computes."""
+
+    def run(self, samples: Sequence[Values]) -> list[list[Array]]:
+        """The outputs for each sample. Arrays have the model's own shapes and types."""
+
+    def trace(self, sample: Values) -> dict[str, Array]:
+        """What each node wrote, by tensor name, seen just after the node ran."""
+
+
+@contextmanager
+def runner(compiled: Compiled, target: Target, *, sanitize: bool = False) -> Iterator[Runner]:
+    """Builds the model for a target in a temporary folder and yields what runs it there."""
+    with tempfile.TemporaryDirectory(prefix="tinsmith-") as folder:
+        built = build_model(compiled, target, Path(folder), sanitize=sanitize)
+        yield EmulatedRunner(compiled, built) if target.emulators else HostRunner(compiled, built)
+
+
+def split(data: bytes, graph: Graph, names: Sequence[str]) -> list[Array]:
+    """Arrays out of their concatenated bytes."""
+    result, at = [], 0
+    for tensor in (graph[n] for n in names):
+        result.append(np.frombuffer(data, tensor.dtype, tensor.size, at).reshape(tensor.shape))
+        at += tensor.nbytes
+    return result
+
+
+def node_outputs(compiled: Compiled, arenas: Sequence[bytes]) -> dict[str, Array]:
+    """Each node's output from the arena as it was after that node."""
+    result: dict[str, Array] = {}
+    for node, arena in zip(compiled.nodes, arenas, strict=True):
+        tensor = compiled.plan.graph[node.outputs[0]]
+        values = np.frombuffer(arena, tensor.dtype, tensor.size, compiled.plan.offset(tensor.name))
+        result[tensor.name] = values.reshape(tensor.shape)
+    return result
+
+
+class EmulatedRunner:
+    """Runs a model in an emulator."""
+
+    def __init__(self, compiled: Compiled, built: toolchain.Built, timeout: float = 600.0) -> None:
+        self.compiled, self.built, self.timeout = compiled, built, timeout
+
+    def run(self, samples: Sequence[Values]) -> list[list[Array]]:
+        graph = self.compiled.plan.graph
+        response = emulate.run(self.built, [joined(s) for s in samples], timeout=self.timeout)
+        return [split(data, graph, graph.outputs) for data in response.outputs]
+
+    def trace(self, sample: Values) -> dict[str, Array]:
+        response = emulate.run(self.built, [joined(sample)], trace=True, timeout=self.timeout)
+        assert response.traces is not None
+        return node_outputs(self.compiled, response.traces[0])
+
+
+def joined(values: Values) -> bytes:
+    return b"".join(np.ascontiguousarray(v).tobytes() for v in values)
+
+
+GUARD = 64  # bytes behind the arena that a run must leave alone
+
+
+class HostRunner:
+    """Runs a model on this computer, through ctypes."""
+
+    def __init__(self, compiled: Compiled, built: toolchain.Built) -> None:
+        self.compiled = compiled
+        try:
+            self.library = ctypes.CDLL(str(built.output))
+        except OSError as error:
+            raise TargetError(f"{built.output.name} cannot be loaded: {error}") from None
+        self.arena_bytes = compiled.plan.arena_bytes
+        self.memory = np.zeros(self.arena_bytes + GUARD, np.uint8)
+        self.model = ctypes.c_void_p()
+        status = self.function("open")(ctypes.byref(self.model), self.address, ctypes.c_size_t(self.arena_bytes))
+        if status:
+            raise TargetError(f"{compiled.name}_open returned {status}")
+
+    @property
+    def address(self) -> Any:
+        return ctypes.c_void_p(self.memory.ctypes.data)
+
+    def function(self, suffix: str) -> Any:
+        return getattr(self.library, f"{self.compiled.name}_{suffix}")
+
+    def run(self, samples: Sequence[Values]) -> list[list[Array]]:
+        return [self.run_one(sample) for sample in samples]
+
+    def run_one(self, sample: Values) -> list[Array]:
+        graph = self.compiled.plan.graph
+        self.memory[self.arena_bytes :] = 0xA5
+        for name, value in zip(graph.inputs, sample, strict=True):
+            self.view(name)[:] = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+        self.function("run")(ctypes.byref(self.model))
+        if (self.memory[self.arena_bytes :] != 0xA5).any():
+            raise TargetError(f"{self.compiled.name} wrote behind its arena of {self.arena_bytes} bytes")
+        return split(b"".join(self.view(n).tobytes() for n in graph.outputs), graph, graph.outputs)
+
+    def view(self, name: str) -> Array:
+        """The bytes of a tensor in the arena."""
+        start = self.compiled.plan.offset(name)
+        return self.memory[start : start + self.compiled.plan.graph[name].nbytes]
+
+    def trace(self, sample: Values) -> dict[str, Array]:
+        arenas: list[bytes] = []
+
+        def on_node(index: int) -> None:
+            if index:
+                arenas.append(self.memory[: self.arena_bytes].tobytes())
+
+        hook_type = ctypes.CFUNCTYPE(None, ctypes.c_int)
+        hook = hook_type(on_node)
+        pointer = ctypes.c_void_p.in_dll(self.library, "tin_node_hook")
+        pointer.value = ctypes.cast(hook, ctypes.c_void_p).value
+        try:
+            self.run_one(sample)
+        finally:
+            pointer.value = None
+        return node_outputs(self.compiled, arenas)
