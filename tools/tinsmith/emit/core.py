@@ -10,17 +10,13 @@ from .render import render
 
 
 def struct_name(op: Op) -> str:
-    return f"{kernel_name(op)}_params"
-
-
-def kernel_name(op: Op) -> str:
-    return f"tin_{op.name.lower()}"
+    return f"{op.kernel}_params"
 
 
 def core_header() -> str:
     """The text of tin_ops.h."""
     entries = [
-        {"text": f"{op.name}: {op.__doc__}", "struct": struct_name(op), "kernel": kernel_name(op), "fields": members(op)}
+        {"text": f"{op.name}: {op.__doc__}", "struct": struct_name(op), "kernel": op.kernel, "fields": members(op)}
         for op in ops.table().values()
         if op.Params is not None
     ]

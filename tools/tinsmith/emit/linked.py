@@ -11,7 +11,7 @@ from .. import __version__, ops
 from ..graph import Array, Graph, Node, Tensor
 from ..ops.base import Call, c_fields
 from ..plan import Plan
-from .core import kernel_name, struct_name
+from .core import struct_name
 from .memory_map import memory_map
 from .render import C_TYPES, c_float, c_integer, c_string, c_values, identifier, render, safe_comment
 
@@ -95,7 +95,7 @@ def node_entry(plan: Plan, node: Node, index: int, arrays: Arrays) -> dict[str, 
             value = c_float(value) if ctype.name == "float" else c_integer(int(value))
         fields.append(f".{field_name} = {value}")
     return {
-        "name": name, "comment": describe(plan.graph, node), "struct": struct_name(op), "kernel": kernel_name(op),
+        "name": name, "comment": describe(plan.graph, node), "struct": struct_name(op), "kernel": op.kernel,
         "fields": fields, "rows": views if separate else [], "row_count": op.rows(call, call.y)[0],
     }  # fmt: skip
 

@@ -8,6 +8,8 @@ from .base import Call, Op, rule
 class Folded(Op):
     """An op on shapes: it must have constant inputs, and never reaches the device."""
 
+    lowered = "a constant"
+
     @rule
     def inputs_are_constant(self, call: Call) -> str | None:
         """This op is computed while compiling, so its inputs must be constants or shapes."""

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.random import Generator
 
 from ..graph import Array, Graph
-from ._examples import quantized, single
+from ._examples import quantized, random_ratio, random_shape, single
 from ._quantized import Int8Op
 from .base import Call
 
 
 class Tabulated(Int8Op):
     """An element-wise op on bytes: 256 results say everything about it."""
+
+    lowered = "limits of the op before it, or a `LOOKUP`"
 
     def tabulated(self, call: Call) -> bool:
         """Whether this call maps single bytes to single bytes."""
@@ -33,8 +35,8 @@ class Tabulated(Int8Op):
 
     def examples(self, rng: Generator) -> Iterator[Graph]:
         while True:
-            x = quantized(rng, "x", (1, *(int(d) for d in rng.integers(1, 9, 2))))
-            y = quantized(rng, "y", x.shape, scale=x.scale * 10 ** rng.uniform(-1, 1))
+            x = quantized(rng, "x", random_shape(rng, int(rng.integers(1, 5))))
+            y = quantized(rng, "y", x.shape, scale=x.scale * random_ratio(rng))
             graph = single(self, self.random_attrs(rng), [x], self.random_output(rng, replace(y, shape=x.shape)))
             if graph is not None:
                 yield graph

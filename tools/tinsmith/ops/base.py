@@ -114,6 +114,12 @@ class Op:
     needs_options: ClassVar[bool] = True  # whether a file must carry the options that Attrs lists
     view: ClassVar[bool] = False  # the output is the first input's bytes under another shape
     internal: ClassVar[bool] = False  # made by passes; no file format has it
+    lowered: ClassVar[str] = ""  # what becomes of an op that has no kernel and is no view
+
+    @property
+    def kernel(self) -> str:
+        """The C function."""
+        return f"tin_{self.name.lower()}"
 
     # -- what is right -----------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ class ShapeOf(Op):
 
     name = "SHAPE"
     onnx = ("Shape",)
+    lowered = "a constant"
 
     @dataclass(frozen=True)
     class Attrs:

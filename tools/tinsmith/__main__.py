@@ -1,0 +1,5 @@
+"""python -m tinsmith"""
+
+from .cli import main
+
+main()
