@@ -41,8 +41,12 @@ err = Console(stderr=True, highlight=False)
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite file.", show_default=False)]
 TargetOption = Annotated[str, typer.Option("--target", "-t", help=f"One of {', '.join(targets.names())}.")]
-OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; it is made if need be.", show_default=False)]
-NameOption = Annotated[str | None, typer.Option(help="Prefix of everything in the generated C; from the file name if not given.")]
+OutOption = Annotated[
+    Path, typer.Option("--out", "-o", help="Folder for the results; it is made if need be.", show_default=False)
+]
+NameOption = Annotated[
+    str | None, typer.Option(help="Prefix of everything in the generated C; from the file name if not given.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 OptimizeOption = Annotated[str, typer.Option("-O", help="Optimization level handed to the C compiler: 1, 2, 3 or s.")]
 LEVELS = ("1", "2", "3", "s")
@@ -127,7 +131,11 @@ def print_dump(compiled: Compiled) -> None:
 
 
 def summary(compiled: Compiled) -> dict[str, Any]:
-    return {"model": compiled.name, "arena_bytes": compiled.plan.arena_bytes, "scratch_bytes": compiled.plan.scratch_bytes}
+    return {
+        "model": compiled.name,
+        "arena_bytes": compiled.plan.arena_bytes,
+        "scratch_bytes": compiled.plan.scratch_bytes,
+    }
 
 
 @command
@@ -153,7 +161,9 @@ def build(
 
 InputOption = Annotated[
     list[Path],
-    typer.Option("--input", "-i", help=".npy file of one or many samples; once for each input of the model.", show_default=False),
+    typer.Option(
+        "--input", "-i", help=".npy file of one or many samples; once for each input of the model.", show_default=False
+    ),
 ]
 SaturateOption = Annotated[bool, typer.Option(help="Cut off floats beyond an input's range instead of refusing them.")]
 
@@ -163,7 +173,9 @@ def run(
     model: ModelArgument,
     inputs: InputOption,
     target: TargetOption = "host",
-    output: Annotated[list[Path], typer.Option(help=".npy file for the results; once for each output of the model.")] = [],  # noqa: B006
+    output: Annotated[
+        list[Path], typer.Option(help=".npy file for the results; once for each output of the model.")
+    ] = [],  # noqa: B006
     saturate: SaturateOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -205,7 +217,9 @@ def save(path: Path, array: Array) -> None:
 def verify(
     model: ModelArgument,
     target: TargetOption = "host",
-    samples: Annotated[int, typer.Option(min=1, help="Made-up samples: a fixed pattern, extremes, then random ones.")] = 100,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Made-up samples: a fixed pattern, extremes, then random ones.")
+    ] = 100,
     seed: Annotated[int, typer.Option(help="Of the random samples.")] = 0,
     inputs: Annotated[list[Path], typer.Option("--input", "-i", help="Further samples, as for `run`.")] = [],  # noqa: B006
     as_json: JsonOption = False,
@@ -219,7 +233,9 @@ def verify(
     given: list[Sample] = from_files(compiled.source, inputs) if inputs else []
     with Progress(console=err, transient=True, disable=as_json) as bar:
         task = bar.add_task(f"{compiled.name} on {target}", total=None)
-        verdict = compare(compiled, chosen, samples, seed, given, lambda n, total: bar.update(task, completed=n, total=total))
+        verdict = compare(
+            compiled, chosen, samples, seed, given, lambda n, total: bar.update(task, completed=n, total=total)
+        )
     report(as_json, verdict.as_dict(), lambda: show.verdict(out, verdict))
     if not verdict.passed:
         raise typer.Exit(1)
@@ -255,7 +271,9 @@ def print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 

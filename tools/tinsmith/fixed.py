@@ -124,7 +124,9 @@ def activation_range(activation: str, scale: float, zero_point: int, dtype: np.d
     Raises KeyError for an activation that has no clamp form.
     """
     info = np.iinfo(dtype)
-    low, high = {"NONE": (None, None), "RELU": (0.0, None), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}[activation]
+    low, high = {"NONE": (None, None), "RELU": (0.0, None), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}[
+        activation
+    ]
     lo = info.min if low is None else max(info.min, quantize_value(low, scale, zero_point))
     hi = info.max if high is None else min(info.max, quantize_value(high, scale, zero_point))
     return lo, hi

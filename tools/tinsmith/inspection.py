@@ -113,7 +113,11 @@ def fits(planned: Plan) -> list[Fit]:
     for name in targets.names():
         target = targets.load(name)
         machine = next(
-            (e.machine for e in target.emulators if weights < e.flash.size and planned.arena_bytes + e.stack < e.ram.size),
+            (
+                e.machine
+                for e in target.emulators
+                if weights < e.flash.size and planned.arena_bytes + e.stack < e.ram.size
+            ),
             None,
         )
         result.append(Fit(name, machine, machine is not None or not target.emulators))

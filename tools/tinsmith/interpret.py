@@ -14,7 +14,9 @@ def interpret(graph: Graph, inputs: Sequence[Array]) -> Mapping[str, Array]:
     for name, value in zip(graph.inputs, inputs, strict=True):
         tensor = graph[name]
         if value.shape != tensor.shape or value.dtype != tensor.dtype:
-            raise ValueError(f"input {name!r} is {value.dtype}{list(value.shape)}, not {tensor.dtype}{list(tensor.shape)}")
+            raise ValueError(
+                f"input {name!r} is {value.dtype}{list(value.shape)}, not {tensor.dtype}{list(tensor.shape)}"
+            )
         values[name] = value
     for node in graph.nodes:
         call = ops.Call.of(graph, node)

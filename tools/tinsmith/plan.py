@@ -107,9 +107,9 @@ def lifetimes(graph: Graph, roots: Mapping[str, str]) -> Iterator[Buffer]:
         for name in node.outputs:
             first.setdefault(roots[name], i)
             last[roots[name]] = i
-        for name in node.inputs:
-            if name in roots:
-                last[roots[name]] = i
+        for source in node.inputs:
+            if source is not None and source in roots:
+                last[roots[source]] = i
     for name in graph.outputs:
         last[roots[name]] = len(graph.nodes)
     for name in dict.fromkeys(roots.values()):
@@ -149,7 +149,7 @@ def allowed_overlaps(graph: Graph, roots: Mapping[str, str]) -> Iterator[tuple[t
         distances: dict[str, list[int | None]] = {}
         for index in op.runtime_inputs(call):
             name = node.inputs[index]
-            if name in roots:
+            if name is not None and name in roots:
                 distances.setdefault(roots[name], []).append(op.separation(call, index))
         for source, found in distances.items():
             if None not in found:
@@ -196,7 +196,9 @@ def local_search(
     return offsets, name
 
 
-def pack(order: Sequence[int], buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]]) -> tuple[list[int], int]:
+def pack(
+    order: Sequence[int], buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]]
+) -> tuple[list[int], int]:
     """Puts each buffer at the lowest free place, in the given order: (offsets, arena bytes)."""
     offsets: dict[int, int] = {}
     for i in order:

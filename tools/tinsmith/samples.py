@@ -21,11 +21,15 @@ def from_files(graph: Graph, paths: Sequence[Path], saturate: bool = False) -> l
     range of an input are cut off instead.
     """
     if len(paths) != len(graph.inputs):
-        raise InputError(f"{graph.name} has {len(graph.inputs)} inputs ({', '.join(graph.inputs)}), {len(paths)} files were given")
+        raise InputError(
+            f"{graph.name} has {len(graph.inputs)} inputs ({', '.join(graph.inputs)}), {len(paths)} files were given"
+        )
     columns = [batch(graph[n], read(p), p, saturate) for n, p in zip(graph.inputs, paths, strict=True)]
     counts = {len(c) for c in columns}
     if len(counts) > 1:
-        raise InputError(f"the files hold different numbers of samples: {', '.join(f'{p} {len(c)}' for p, c in zip(paths, columns, strict=True))}")
+        raise InputError(
+            f"the files hold different numbers of samples: {', '.join(f'{p} {len(c)}' for p, c in zip(paths, columns, strict=True))}"
+        )
     return [list(row) for row in zip(*columns, strict=True)]
 
 
@@ -70,14 +74,18 @@ def converted(tensor: Tensor, array: Array, path: Path, saturate: bool) -> Array
         raise InputError(f"{path} is {array.dtype}; input {tensor.name!r} is {tensor.dtype}")
     low, high = int(array.min()), int(array.max())
     if low < info.min or high > info.max:
-        raise InputError(f"{path} holds values from {low} to {high}; input {tensor.name!r} is {tensor.dtype}, {info.min} to {info.max}")
+        raise InputError(
+            f"{path} holds values from {low} to {high}; input {tensor.name!r} is {tensor.dtype}, {info.min} to {info.max}"
+        )
     return array.astype(tensor.dtype)
 
 
 def quantize(tensor: Tensor, array: Array, path: Path, saturate: bool) -> Array:
     """round(x / scale) + zero point, in the range of the type."""
     if tensor.quant is None:
-        raise InputError(f"{path} is {array.dtype}; input {tensor.name!r} is {tensor.dtype} and has no scale: give integers")
+        raise InputError(
+            f"{path} is {array.dtype}; input {tensor.name!r} is {tensor.dtype} and has no scale: give integers"
+        )
     info = np.iinfo(tensor.dtype)
     steps = array.astype(np.float64) / tensor.scale + tensor.zero_point
     # Half a step beyond the ends still rounds to them.
@@ -133,7 +141,9 @@ def level(tensor: Tensor, share: float) -> Array:
 
 
 def zero(tensor: Tensor) -> Array:
-    return np.full(tensor.shape, tensor.zero_point if tensor.quant and tensor.dtype.kind != "f" else 0).astype(tensor.dtype)
+    return np.full(tensor.shape, tensor.zero_point if tensor.quant and tensor.dtype.kind != "f" else 0).astype(
+        tensor.dtype
+    )
 
 
 def alternating(tensor: Tensor) -> Array:

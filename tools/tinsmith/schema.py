@@ -8,10 +8,13 @@ from typing import Any
 
 import tflite
 
-#: Attrs fields whose options hold an enumeration.
+#: Attrs fields whose options hold an enumeration: the generated modules keep no trace of it. Every other
+#: enumeration of the schema ends in "type" and is a TensorType.
 ENUM_FIELDS: Mapping[str, type] = {
     "padding": tflite.Padding,
     "fused_activation_function": tflite.ActivationFunctionType,
+    "mode": tflite.MirrorPadMode,
+    "kernel_type": tflite.LSTMKernelType,
     "weights_format": tflite.FullyConnectedOptionsWeightsFormat,
 }
 
@@ -37,5 +40,3 @@ def options_class(type_number: int) -> Any:
     """The generated class of a BuiltinOptions number, or None."""
     name = names(tflite.BuiltinOptions).get(type_number, "NONE")
     return getattr(tflite, name, None) if name != "NONE" else None
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -22,7 +22,9 @@ def table(*columns: str) -> Table:
     """A plain table; columns whose heading begins with > are numbers. What is too long is cut, never folded."""
     result = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        result.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=True)
+        # Names may be as long as they like; they alone give way where the terminal is narrow.
+        style: Literal["left", "right"] = "right" if column.startswith(">") else "left"
+        result.add_column(column.lstrip(">"), justify=style, no_wrap=column != "name", overflow="ellipsis")
     return result
 
 
@@ -49,7 +51,9 @@ def inspection(out: Console, found: Inspection) -> None:
     for index, entry in enumerate(found.layers):
         op = escape(entry.op) if entry.supported else f"[red]{escape(entry.op)}[/]"
         macs = "" if not entry.macs else f"{entry.macs:,}"
-        layers.add_row(str(index), op, shape(entry.output), scale(entry.output), macs, f"{entry.weights:,}", short(entry.name))
+        layers.add_row(
+            str(index), op, shape(entry.output), scale(entry.output), macs, f"{entry.weights:,}", short(entry.name)
+        )
     out.print(layers)
     for kind, infos in (("input", found.inputs), ("output", found.outputs)):
         for info in infos:
@@ -121,5 +125,7 @@ def costs(out: Console, found: Sequence[Cost], layers: bool) -> None:
         profile = table(">#", "op", ">instructions", ">share", ">MACs", "name")
         for index, entry in enumerate(c.layers):
             share = f"{100 * entry.instructions / c.instructions:.1f} %"
-            profile.add_row(str(index), entry.op, f"{entry.instructions:,}", share, f"{entry.macs:,}", short(entry.name))
+            profile.add_row(
+                str(index), entry.op, f"{entry.instructions:,}", share, f"{entry.macs:,}", short(entry.name)
+            )
         out.print(profile)

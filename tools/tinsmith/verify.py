@@ -108,4 +108,6 @@ def locate(compiled: Compiled, device: Runner, data: bytes, index: int, kind: st
 def difference(sample: int, kind: str, layer: str, op: str, expected: Array, got: Array) -> Difference:
     wrong = np.flatnonzero(expected != got)
     first = int(wrong[0])
-    return Difference(sample, kind, layer, op, len(wrong), expected.size, first, float(expected[first]), float(got[first]))
+    return Difference(
+        sample, kind, layer, op, len(wrong), expected.size, first, float(expected[first]), float(got[first])
+    )

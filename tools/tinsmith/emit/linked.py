@@ -16,7 +16,13 @@ from .memory_map import memory_map
 from .render import C_TYPES, c_float, c_integer, c_string, c_values, identifier, render, safe_comment
 
 API_VERSION = 1  # TIN_API_VERSION
-TIN_TYPES = {"int8": "TIN_INT8", "uint8": "TIN_UINT8", "int16": "TIN_INT16", "int32": "TIN_INT32", "float32": "TIN_FLOAT32"}
+TIN_TYPES = {
+    "int8": "TIN_INT8",
+    "uint8": "TIN_UINT8",
+    "int16": "TIN_INT16",
+    "int32": "TIN_INT32",
+    "float32": "TIN_FLOAT32",
+}
 
 
 @dataclass

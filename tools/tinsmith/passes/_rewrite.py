@@ -39,5 +39,7 @@ def bypass(graph: Graph, node: Node) -> Graph:
     source, out = node.inputs[0], node.outputs[0]
     if out in graph.outputs or not any(n is node for n in graph.nodes):
         return graph
-    nodes = tuple(replace(n, inputs=tuple(source if i == out else i for i in n.inputs)) for n in graph.nodes if n is not node)
+    nodes = tuple(
+        replace(n, inputs=tuple(source if i == out else i for i in n.inputs)) for n in graph.nodes if n is not node
+    )
     return replace(graph, nodes=nodes)

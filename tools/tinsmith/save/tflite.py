@@ -16,6 +16,7 @@ import flatbuffers
 import numpy as np
 import tflite
 
+from tinsmith import schema
 from tinsmith.errors import ModelError, Unsupported
 from tinsmith.graph import Array, Graph, Node, Quant, Tensor
 
@@ -36,17 +37,6 @@ _FAMILIES = {
     r"CONV_3D_TRANSPOSE": "Conv3DOptions",
     r"UNIDIRECTIONAL_SEQUENCE_RNN": "SequenceRNNOptions",
 }
-
-# The enum behind a field: the generated modules keep no trace of it. Every other enum field of the
-# schema ends in "type" and is a TensorType.
-_ENUMS = {
-    "padding": tflite.Padding,
-    "fused_activation_function": tflite.ActivationFunctionType,
-    "mode": tflite.MirrorPadMode,
-    "kernel_type": tflite.LSTMKernelType,
-    "weights_format": tflite.FullyConnectedOptionsWeightsFormat,
-}
-
 
 def save_tflite(graph: Graph, versions: Mapping[str, int] | None = None) -> bytes:
     """The bytes of a .tflite file that holds `graph`; the same graph gives the same bytes.
@@ -110,12 +100,6 @@ def _normal(name: str) -> str:
 
 
 @cache
-def _members(enum: type) -> dict[str, int]:
-    """The values of a generated enum class by name."""
-    return {name: value for name, value in vars(enum).items() if not name.startswith("_")}
-
-
-@cache
 def _adders(table: str) -> dict[str, Any]:
     """Normalized field name -> the generated function that adds the field to table `table`."""
     prefix = f"{table}Add"
@@ -163,7 +147,7 @@ def _constant_bytes(tensor: Tensor) -> bytes:
 
 
 def _tensor_type(dtype: np.dtype[Any], where: str) -> int:
-    code = _members(tflite.TensorType).get(dtype.name.upper())
+    code = schema.numbers(tflite.TensorType).get(dtype.name.upper())
     if code is None:
         raise Unsupported(f"{where}: .tflite files have no element type {dtype.name}")
     return code
@@ -203,7 +187,7 @@ def _quantization(b: flatbuffers.Builder, tensor: Tensor, quant: Quant) -> int:
 
 
 def _operator_code(b: flatbuffers.Builder, op: str, version: int) -> int:
-    code = _members(tflite.BuiltinOperator).get(op)
+    code = schema.numbers(tflite.BuiltinOperator).get(op)
     if code is None or op in ("CUSTOM", "DELEGATE", "PLACEHOLDER_FOR_GREATER_OP_CODES"):
         raise Unsupported(f"op {op}: it is not a builtin operator of .tflite files")
     old = min(code, _LAST_BYTE_CODE)
@@ -223,7 +207,7 @@ def _operator(b: flatbuffers.Builder, node: Node, code: int, index: Mapping[str,
 
 def _options_table(op: str) -> str | None:
     """The name of the options table of `op`, None if it has none."""
-    known = {_normal(n): n for enum in (tflite.BuiltinOptions, tflite.BuiltinOptions2) for n in _members(enum)}
+    known = {_normal(n): n for enum in (tflite.BuiltinOptions, tflite.BuiltinOptions2) for n in schema.numbers(enum)}
     if _normal(op) + "options" in known:
         return known[_normal(op) + "options"]
     return next((table for pattern, table in _FAMILIES.items() if re.fullmatch(pattern, op)), None)
@@ -245,9 +229,9 @@ def _options(b: flatbuffers.Builder, node: Node) -> dict[str, int]:
     if table is None:
         return {}
     offset = _table(b, table, **values)
-    suffix = "" if table in _members(tflite.BuiltinOptions) else "_2"
+    suffix = "" if table in schema.numbers(tflite.BuiltinOptions) else "_2"
     enum = tflite.BuiltinOptions2 if suffix else tflite.BuiltinOptions
-    return {f"builtin_options{suffix}_type": _members(enum)[table], f"builtin_options{suffix}": offset}
+    return {f"builtin_options{suffix}_type": schema.numbers(enum)[table], f"builtin_options{suffix}": offset}
 
 
 def _is_default(attr: Field[Any], value: Any) -> bool:
@@ -260,8 +244,8 @@ def _option(b: flatbuffers.Builder, node: Node, name: str, value: Any) -> Any:
     if isinstance(value, np.dtype):
         return _tensor_type(value, f"node {node.name} ({node.op}): {name}")
     if isinstance(value, str):
-        enum = _ENUMS.get(name, tflite.TensorType if name.endswith("type") else None)
-        members = _members(enum) if enum else {}
+        enum = schema.ENUM_FIELDS.get(name, tflite.TensorType if name.endswith("type") else None)
+        members = schema.numbers(enum) if enum else {}
         if value not in members:
             allowed = ", ".join(members) or "a number"
             raise ModelError(f"node {node.name} ({node.op}): {name} is {value!r}, it must be one of: {allowed}")
