@@ -7,6 +7,7 @@ Sources: tensorflow/lite/kernels/internal/common.h, quantization_util.cc, and ge
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,7 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
 
 
 def _round_half_away(x: float) -> int:
-    return int(math.floor(x + 0.5)) if x >= 0 else -int(math.floor(-x + 0.5))
+    return math.floor(x + 0.5) if x >= 0 else -math.floor(-x + 0.5)
 
 
 def doubling_high_mul(a: Ints, b: Ints | int) -> Ints:
@@ -48,7 +49,7 @@ def rounding_shift(x: Ints, exponent: Ints | int) -> Ints:
     x, exponent = np.asarray(x, np.int64), np.asarray(exponent, np.int64)
     mask = (np.int64(1) << exponent) - 1
     threshold = (mask >> 1) + (x < 0)
-    return (x >> exponent) + ((x & mask) > threshold)
+    return np.asarray((x >> exponent) + ((x & mask) > threshold), np.int64)
 
 
 def requantize(x: Ints, multiplier: Ints | int, shift: Ints | int) -> Ints:
@@ -60,7 +61,7 @@ def requantize(x: Ints, multiplier: Ints | int, shift: Ints | int) -> Ints:
 
 def saturating_shift_left(x: Ints, exponent: int) -> Ints:
     """x * 2^exponent, saturated to int32 (SaturatingRoundingMultiplyByPOT with a positive exponent)."""
-    return np.clip(np.asarray(x, np.int64) << exponent, INT32_MIN, INT32_MAX)
+    return np.asarray(np.clip(np.asarray(x, np.int64) << exponent, INT32_MIN, INT32_MAX), np.int64)
 
 
 def exp_on_negative_values(x: Ints, integer_bits: int) -> Ints:
@@ -96,7 +97,7 @@ def _exp_between_minus_quarter_and_zero(a: Ints) -> Ints:
 
 def reciprocal_one_plus(a: Ints) -> Ints:
     """1 / (1 + a) in Q0.31 for a in [0, 1) Q0.31, by three Newton-Raphson steps."""
-    half = rounding_half_sum(a, np.int64(INT32_MAX))
+    half = rounding_half_sum(a, INT32_MAX)
     x = wrap32(_round_half_away(48 / 17 * 2**29) + doubling_high_mul(half, -_round_half_away(32 / 17 * 2**29)))
     for _ in range(3):
         residue = (1 << 29) - doubling_high_mul(half, x)
@@ -104,10 +105,10 @@ def reciprocal_one_plus(a: Ints) -> Ints:
     return saturating_shift_left(x, 1)
 
 
-def rounding_half_sum(a: Ints, b: Ints) -> Ints:
+def rounding_half_sum(a: Ints, b: Ints | int) -> Ints:
     """(a + b) / 2 rounded half away from zero (RoundingHalfSum)."""
     total = np.asarray(a, np.int64) + b
-    return np.sign(total + (total >= 0)) * ((np.abs(total) + 1) // 2)
+    return np.asarray(np.sign(total + (total >= 0)) * ((np.abs(total) + 1) // 2), np.int64)
 
 
 def logistic(x: Ints, integer_bits: int) -> Ints:
@@ -118,7 +119,7 @@ def logistic(x: Ints, integer_bits: int) -> Ints:
     return np.where(x == 0, 1 << 30, result)
 
 
-def activation_range(activation: str, scale: float, zero_point: int, dtype: np.dtype) -> tuple[int, int]:  # type: ignore[type-arg]
+def activation_range(activation: str, scale: float, zero_point: int, dtype: np.dtype[Any]) -> tuple[int, int]:
     """Clamp limits of a fused activation in quantized units (CalculateActivationRangeQuantized).
 
     Raises KeyError for an activation that has no clamp form.

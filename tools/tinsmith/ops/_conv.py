@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 
+from ._examples import ACTIVATIONS
 from ._quantized import clamp_limits
 from ._weighted import Weighted, folded_bias
 from ._window import Windowed
@@ -83,13 +85,13 @@ class Convolution(Windowed, Weighted):
         )  # fmt: skip
 
 
-def random_geometry(rng: Generator) -> dict[str, int | str]:
+def random_geometry(rng: Generator) -> dict[str, Any]:
     """Attrs of a random convolution."""
     return {
         "padding": str(rng.choice(["SAME", "VALID"])),
-        "stride_w": int(rng.integers(1, 4)),
-        "stride_h": int(rng.integers(1, 4)),
-        "fused_activation_function": str(rng.choice(["NONE", "RELU", "RELU6"])),
-        "dilation_w_factor": int(rng.integers(1, 3)),
-        "dilation_h_factor": int(rng.integers(1, 3)),
+        "stride_w": int(rng.integers(1, 5)),
+        "stride_h": int(rng.integers(1, 5)),
+        "fused_activation_function": str(rng.choice(ACTIVATIONS)),
+        "dilation_w_factor": int(rng.choice([1, 1, 2, 3])),
+        "dilation_h_factor": int(rng.choice([1, 1, 2, 3])),
     }

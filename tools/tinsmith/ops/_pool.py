@@ -9,10 +9,10 @@ import numpy as np
 from numpy.random import Generator
 
 from ..graph import Array, Graph
-from ._examples import quantized, single
+from ._examples import ACTIVATIONS, quantized, random_shape, single
 from ._quantized import FusedActivation, clamp_limits
 from ._window import Windowed, patches
-from .base import Call, I16, I8, Shape, internal, note, rule
+from .base import I8, I16, Call, Shape, internal, note, rule
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,11 @@ class Pool(Windowed, FusedActivation):
 
     def examples(self, rng: Generator) -> Iterator[Graph]:
         while True:
-            h, w, c = rng.integers(1, 12, 3)
+            h, w, c = random_shape(rng, 3, 11)
             attrs = PoolAttrs(
-                padding=str(rng.choice(["SAME", "VALID"])), stride_w=int(rng.integers(1, 4)),
-                stride_h=int(rng.integers(1, 4)), filter_width=int(rng.integers(1, 6)),
-                filter_height=int(rng.integers(1, 6)),
-                fused_activation_function=str(rng.choice(["NONE", "RELU", "RELU6"])),
+                padding=str(rng.choice(["SAME", "VALID"])), stride_w=int(rng.integers(1, 5)),
+                stride_h=int(rng.integers(1, 5)), filter_width=int(rng.integers(1, 9)),
+                filter_height=int(rng.integers(1, 9)), fused_activation_function=str(rng.choice(ACTIVATIONS)),
             )  # fmt: skip
             x = quantized(rng, "x", (1, h, w, c))
             graph = single(self, attrs, [x], replace(x, name="y"))

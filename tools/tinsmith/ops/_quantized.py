@@ -9,6 +9,7 @@ from ..graph import Array, Tensor
 from .base import Call, Op, is_int8, rule
 
 CLAMPING = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
+MOST_FACTOR = 2.0**30  # a shift to the left by more than 30 bits has no meaning for an int32
 
 
 class Int8Op(Op):
@@ -45,6 +46,16 @@ def quant_problem(t: Tensor) -> str | None:
     return None
 
 
+def factor_problem(factor: float) -> str | None:
+    """Why a factor between scales cannot be applied in 32 bits, or None."""
+    return None if factor < MOST_FACTOR else f"{factor:.4g}"
+
+
+def limit_problem(limit: float, t: Tensor) -> str | None:
+    """Why a limit of an activation has no place in 32 bits at a tensor's scale, or None."""
+    return None if limit / t.scale < 2.0**31 - 128 else f"{limit:g} at scale {t.scale:.4g}"
+
+
 class FusedActivation(Int8Op):
     """An op that clamps its result: by the fused activation of the file, and by what passes add.
 
@@ -56,6 +67,11 @@ class FusedActivation(Int8Op):
         """The fused activation must be NONE, RELU, RELU6 or RELU_N1_TO_1."""
         name = call.attrs.fused_activation_function
         return None if name in CLAMPING else str(name)
+
+    @rule
+    def activation_limits_fit(self, call: Call) -> str | None:
+        """The limits of a fused RELU6 or RELU_N1_TO_1, divided by the output's scale, must fit 32 bits."""
+        return limit_problem(6.0 if call.attrs.fused_activation_function == "RELU6" else 1.0, call.y)
 
 
 def clamp_limits(call: Call) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import fixed
 from ..graph import Array
-from ._quantized import FusedActivation, clamped
+from ._quantized import FusedActivation, clamped, factor_problem
 from .base import Call, rule
 
 BIAS_SCALE_TOLERANCE = 0.02  # kernel_util.cc, GetQuantizedConvolutionMultipler
@@ -31,7 +31,8 @@ class Weighted(FusedActivation):
     def weight_sums(self, call: Call, weights: Array) -> Array:
         """Sum of each output channel's weights, int64 [channels]."""
         axes = tuple(a for a in range(weights.ndim) if a != self.channel_axis)
-        return weights.astype(np.int64).sum(axis=axes)
+        sums: Array = weights.astype(np.int64).sum(axis=axes)
+        return sums
 
     @rule
     def weights_have_the_right_rank(self, call: Call) -> str | None:
@@ -54,7 +55,9 @@ class Weighted(FusedActivation):
         if quant is None or not quant.scale:
             return "no scale"
         if not quant.per_tensor and (len(quant.scale) != self.channels(call) or quant.axis != axis):
-            return f"{len(quant.scale)} scales along dimension {quant.axis}, {self.channels(call)} channels along {axis}"
+            return (
+                f"{len(quant.scale)} scales along dimension {quant.axis}, {self.channels(call)} channels along {axis}"
+            )
         if any(quant.zero_point):
             return f"zero point {next(z for z in quant.zero_point if z)}"
         return None if all(0 < s < np.inf for s in quant.scale) else f"scale {min(quant.scale)}"
@@ -69,12 +72,21 @@ class Weighted(FusedActivation):
             return f"{b.name!r} is {'computed at run time' if b.data is None else b.dtype}"
         return None if b.size == self.channels(call) else f"{b.size} values for {self.channels(call)} channels"
 
-    def multipliers(self, call: Call) -> list[tuple[int, int]]:
-        """(multiplier, shift) of each output channel, from products in double precision."""
+    @rule
+    def factors_fit(self, call: Call) -> str | None:
+        """Input scale times weight scale must be below 2^30 output scales."""
+        return factor_problem(max(self.factors(call)))
+
+    def factors(self, call: Call) -> list[float]:
+        """What turns accumulators into outputs, one for each output channel: products in double precision."""
         quant = call.input(1).quant
         assert quant is not None
         scales = quant.scale if not quant.per_tensor else quant.scale * self.channels(call)
-        return [fixed.quantize_multiplier(call.x.scale * s / call.y.scale) for s in scales]
+        return [call.x.scale * s / call.y.scale for s in scales]
+
+    def multipliers(self, call: Call) -> list[tuple[int, int]]:
+        """(multiplier, shift) of each output channel."""
+        return [fixed.quantize_multiplier(factor) for factor in self.factors(call)]
 
     def accumulators(self, call: Call, sums: Array, bias: Array | None) -> Array:
         """sums = sum of w * x over raw inputs; adds the bias and, unless folded, the input offset."""
@@ -104,7 +116,7 @@ def folded_bias(op: Weighted, call: Call) -> Array:
 
 
 def random_weights(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """int8 weights in [-127, 127], at times all extreme."""
+    """int8 weights, mostly in [-127, 127] as converters make them, at times all extreme."""
     if rng.random() < 0.2:
-        return rng.choice(np.array([-127, 127], np.int8), shape)
-    return rng.integers(-127, 128, shape).astype(np.int8)
+        return rng.choice(np.array([-128, -127, 127], np.int8), shape)
+    return rng.integers(-127 - int(rng.random() < 0.5), 128, shape).astype(np.int8)

@@ -22,7 +22,9 @@ class Axis:
     out: int  # size of the output
 
     @classmethod
-    def make(cls, size: int, kernel: int, stride: int, dilation: int, padding: str, pads: tuple[int, int] | None) -> Axis:
+    def make(
+        cls, size: int, kernel: int, stride: int, dilation: int, padding: str, pads: tuple[int, int] | None
+    ) -> Axis:
         """Sizes and padding as TFLite computes them (padding.h), or with explicit `pads` (before, after)."""
         extent = (kernel - 1) * dilation + 1
         if pads is not None:
@@ -91,4 +93,5 @@ def patches(image: Array, window: Window, fill: int) -> Array:
     after_y = max(0, int(rows.max()) + 1 - y.size - y.before)
     after_x = max(0, int(cols.max()) + 1 - x.size - x.before)
     padded = np.pad(image.astype(np.int64), ((y.before, after_y), (x.before, after_x), (0, 0)), constant_values=fill)
-    return padded[rows[:, None, :, None], cols[None, :, None, :]]
+    windows: Array = padded[rows[:, None, :, None], cols[None, :, None, :]]
+    return windows

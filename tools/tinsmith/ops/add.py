@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
 
 from .. import fixed
 from ..graph import Array, Graph
-from ._examples import quantized, single
+from ._examples import ACTIVATIONS, quantized, random_ratio, random_shape, single
 from ._quantized import FusedActivation, centred, clamp_limits, clamped
 from .base import I8, I32, Call, Shape, internal, nhwc, note, rule
 
@@ -89,7 +89,7 @@ class Add(FusedActivation):
 
     def reference(self, call: Call, inputs: list[Array | None]) -> Array:
         scales = self.scales(call)
-        total = np.int64(0)
+        total: Array = np.zeros(1, np.int64)
         for index in (0, 1):
             x = inputs[index]
             assert x is not None
@@ -107,15 +107,18 @@ class Add(FusedActivation):
 
     def examples(self, rng: Generator) -> Iterator[Graph]:
         while True:
-            shape = [int(d) for d in (1, *rng.integers(1, 7, 3))]
-            other = [d if rng.random() < 0.8 else 1 for d in shape]
-            a, b = quantized(rng, "a", tuple(shape)), quantized(rng, "b", tuple(other))
+            shape = random_shape(rng, int(rng.integers(1, 5)), 6)
+            other = shape
+            if rng.random() < 0.6:
+                other = tuple(d if rng.random() < 0.6 else 1 for d in shape)[int(rng.integers(0, len(shape))) :]
+                shape = tuple(d if rng.random() < 0.8 else 1 for d in shape)
+            a = quantized(rng, "a", shape)
+            b = quantized(rng, "b", other, scale=a.scale * random_ratio(rng))
+            y = quantized(rng, "y", (1,), scale=max(a.scale, b.scale) * random_ratio(rng))
             if rng.random() < 0.3:
-                b = quantized(rng, "b", tuple(other[int(rng.integers(0, 4)) :]))
-            if rng.random() < 0.2:
-                a, b = b, a
-            attrs = self.Attrs(fused_activation_function=str(rng.choice(["NONE", "RELU", "RELU6"])))
-            graph = single(self, attrs, [a, b], quantized(rng, "y", (1,)))
+                b = replace(b, data=rng.integers(-128, 128, other).astype(np.int8))
+            attrs = self.Attrs(fused_activation_function=str(rng.choice(ACTIVATIONS)))
+            graph = single(self, attrs, [b, a] if rng.random() < 0.3 else [a, b], y)
             if graph is not None:
                 yield graph
 

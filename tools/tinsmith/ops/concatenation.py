@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from ..graph import Array, Graph, Tensor
-from ._examples import quantized, single
+from ._examples import quantized, random_shape, single
 from ._quantized import FusedActivation
 from .base import I32, Call, I32s, Shape, note, rule
 
@@ -89,12 +89,14 @@ class Concatenation(FusedActivation):
     def examples(self, rng: Generator) -> Iterator[Graph]:
         while True:
             rank = int(rng.integers(1, 5))
-            shape, axis = [1, *(int(d) for d in rng.integers(1, 6, 3))][4 - rank :], int(rng.integers(-rank, rank))
+            shape, axis = list(random_shape(rng, rank, 5)), int(rng.integers(-rank, rank))
             first = quantized(rng, "x0", tuple(shape))
-            inputs = []
-            for i in range(int(rng.integers(2, 6))):
+            inputs: list[Tensor] = []
+            for i in range(int(rng.integers(1, 11))):
                 shape[axis] = int(rng.integers(1, 5))
-                inputs.append(replace(first, name=f"x{i}", shape=tuple(shape)))
+                x = replace(first, name=f"x{i}", shape=tuple(shape))
+                data = rng.integers(-128, 128, x.shape).astype(np.int8) if i and rng.random() < 0.2 else None
+                inputs.append(inputs[0] if i and rng.random() < 0.1 else replace(x, data=data))
             graph = single(self, self.Attrs(axis=axis), inputs, replace(first, name="y"))
             if graph is not None:
                 yield graph

@@ -9,7 +9,7 @@ from numpy.random import Generator
 
 from ..graph import Array, Graph
 from ._conv import ConvAttrs, Convolution, random_geometry
-from ._examples import example, quantized
+from ._examples import example, quantized, random_shape
 from ._weighted import random_weights
 from ._window import patches
 from .base import Call, rule
@@ -40,8 +40,8 @@ class Conv2D(Convolution):
 
     def examples(self, rng: Generator) -> Iterator[Graph]:
         while True:
-            h, w, in_c, out_c = rng.integers(1, 12, 4)
-            kernel_h, kernel_w = rng.integers(1, 5, 2)
+            (h, w), (in_c, out_c) = random_shape(rng, 2, 11), random_shape(rng, 2, int(rng.choice([4, 11, 40])))
+            kernel_h, kernel_w = random_shape(rng, 2, 5)
             x = quantized(rng, "x", (1, h, w, in_c))
             weights = random_weights(rng, (out_c, kernel_h, kernel_w, in_c))
             attrs = ConvAttrs(**random_geometry(rng))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from ..graph import Array, Graph, Tensor
-from ._examples import quantized, single
+from ._examples import quantized, random_shape, single
 from ._quantized import quant_problem
 from .base import F32, I32, Call, Op, note, rule
 
@@ -59,8 +59,8 @@ class Dequantize(Op):
 
     def examples(self, rng: Generator) -> Iterator[Graph]:
         while True:
-            shape = (1, *(int(d) for d in rng.integers(1, 9, 2)))
-            x = quantized(rng, "x", shape, rng.choice([np.int8, np.uint8]))
+            shape = random_shape(rng, int(rng.integers(1, 5)))
+            x = quantized(rng, "x", shape, rng.choice(["int8", "uint8"]))
             graph = single(self, self.Attrs(), [x], Tensor("y", shape, np.dtype(np.float32)))
             if graph is not None:
                 yield graph

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
 
-from .. import fixed
 from ..graph import Array, Graph, Tensor
-from ._examples import example, quantized
+from ._examples import ACTIVATIONS, example, quantized, random_shape
 from ._quantized import clamp_limits
 from ._weighted import BIAS_SCALE_TOLERANCE, Weighted, folded_bias, random_weights
 from .base import I8, I32, Call, I8s, I32s, Shape, internal, note, rule
@@ -74,14 +74,15 @@ class FullyConnected(Weighted):
             return call.y.shape
         return rows, units
 
-    def multipliers(self, call: Call) -> list[tuple[int, int]]:
+    def factors(self, call: Call) -> list[float]:
         quant = call.input(1).quant
         assert quant is not None
         if not quant.per_tensor or call.optional(2) is not None:
-            return super().multipliers(call)
+            return super().factors(call)
         # GetQuantizedConvolutionMultipler without a bias multiplies the scales in single precision.
-        product = float(np.float32(call.x.scale) * np.float32(quant.scale[0]))
-        return [fixed.quantize_multiplier(product / call.y.scale)] * self.channels(call)
+        with np.errstate(over="ignore"):
+            product = float(np.float32(call.x.scale) * np.float32(quant.scale[0]))
+        return [product / call.y.scale] * self.channels(call)
 
     def macs(self, call: Call) -> int:
         return call.y.size * call.input(1).shape[1]
@@ -112,9 +113,12 @@ class FullyConnected(Weighted):
 
     def examples(self, rng: Generator) -> Iterator[Graph]:
         while True:
-            rows, depth, units = int(rng.choice([1, 1, 1, 3])), int(rng.integers(1, 70)), int(rng.integers(1, 20))
-            attrs = self.Attrs(fused_activation_function=str(rng.choice(["NONE", "RELU", "RELU6"])))
-            x = quantized(rng, "x", (rows, depth))
+            shape = random_shape(rng, int(rng.integers(2, 5)), 6)
+            if len(shape) == 2:
+                shape = int(rng.choice([1, 1, 1, 3])), int(rng.integers(1, 70))
+            depth, units = math.prod(shape[int(rng.integers(1, len(shape))) :]), int(rng.integers(1, 20))
+            attrs = self.Attrs(fused_activation_function=str(rng.choice(ACTIVATIONS)))
+            x = quantized(rng, "x", shape)
             weights = random_weights(rng, (units, depth))
             graph = example(self, rng, x, weights, attrs, per_channel=bool(rng.random() < 0.5))
             if graph is not None:

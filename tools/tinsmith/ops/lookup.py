@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from ..graph import Array, Graph, Tensor
-from ._examples import quantized, single
+from ._examples import quantized, random_shape, single
 from .base import I32, Call, Op, U8s, note, rule
 
 
@@ -54,8 +54,10 @@ class Lookup(Op):
 
     def examples(self, rng: Generator) -> Iterator[Graph]:
         while True:
-            x = quantized(rng, "x", (1, *(int(d) for d in rng.integers(1, 9, 3))))
+            x = quantized(rng, "x", random_shape(rng, int(rng.integers(1, 5))))
             data = rng.integers(-128, 128, 256).astype(np.int8)
-            graph = single(self, self.Attrs(), [x, Tensor("table", (256,), data.dtype, None, data)], replace(x, name="y"))
+            graph = single(
+                self, self.Attrs(), [x, Tensor("table", (256,), data.dtype, None, data)], replace(x, name="y")
+            )
             if graph is not None:
                 yield graph

@@ -11,8 +11,8 @@ from numpy.random import Generator
 
 from .. import fixed
 from ..graph import Array, Graph, Tensor
-from ._examples import quantized, single
-from ._quantized import Int8Op
+from ._examples import quantized, random_ratio, random_shape, single
+from ._quantized import Int8Op, factor_problem
 from .base import I32, Call, Shape, note, rule
 
 
@@ -58,6 +58,11 @@ class Mean(Int8Op):
     def sums_fit(self, call: Call) -> str | None:
         """At most 2^23 values may be averaged, so that the sum fits 32 bits."""
         return None if self.split(call)[1] <= 2**23 else f"{self.split(call)[1]}"
+
+    @rule
+    def factor_fits(self, call: Call) -> str | None:
+        """The input scale must be below 2^30 output scales."""
+        return factor_problem(call.x.scale / call.y.scale)
 
     def axes(self, call: Call) -> list[int]:
         data = call.input(1).data
@@ -106,14 +111,14 @@ class Mean(Int8Op):
 
     def examples(self, rng: Generator) -> Iterator[Graph]:
         while True:
-            shape = tuple(int(d) for d in (1, *rng.integers(1, 8, 3)))
-            first = int(rng.integers(1, 4))
-            axes = np.arange(first, int(rng.integers(first, 4)) + 1).astype(np.int32)
+            rank = int(rng.integers(1, 5))
+            shape = random_shape(rng, rank, int(rng.choice([7, 7, 30])))
+            first = int(rng.integers(0, rank))
+            axes = np.arange(first, int(rng.integers(first, rank)) + 1).astype(np.int32)
+            axes = np.where(rng.random(axes.shape) < 0.3, axes - rank, axes).astype(np.int32)
             x = quantized(rng, "x", shape)
-            y = quantized(rng, "y", (1,), scale=x.scale * 10 ** rng.uniform(-1, 0.5))
+            y = quantized(rng, "y", (1,), scale=x.scale * random_ratio(rng))
             axis = Tensor("axis", axes.shape, axes.dtype, None, axes)
             graph = single(self, self.Attrs(keep_dims=bool(rng.random() < 0.5)), [x, axis], y)
             if graph is not None:
                 yield graph
-
-

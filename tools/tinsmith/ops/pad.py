@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from ..graph import Array, Graph, Tensor
-from ._examples import quantized, single
+from ._examples import quantized, random_shape, single
 from ._quantized import Int8Op
 from .base import I8, I32, Call, Shape, nhwc, note, rule
 
@@ -89,8 +89,7 @@ class Pad(Int8Op):
     def examples(self, rng: Generator) -> Iterator[Graph]:
         while True:
             rank = int(rng.integers(1, 5))
-            shape = (1, *rng.integers(1, 6, 3))[4 - rank :]
-            x = quantized(rng, "x", tuple(int(d) for d in shape))
+            x = quantized(rng, "x", (1, *random_shape(rng, 3, 6))[4 - rank :])
             pads = rng.integers(0, 4, (rank, 2)).astype(np.int32)
             pads[0] *= rank < 4
             paddings = Tensor("paddings", pads.shape, pads.dtype, None, pads)

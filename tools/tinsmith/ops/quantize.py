@@ -10,8 +10,8 @@ from numpy.random import Generator
 
 from .. import fixed
 from ..graph import Array, Graph, Tensor
-from ._examples import quantized, single
-from ._quantized import centred, quant_problem
+from ._examples import quantized, random_ratio, random_shape, single
+from ._quantized import centred, factor_problem, quant_problem
 from ._table import Tabulated
 from .base import F32, I32, Call, note, rule
 
@@ -48,6 +48,11 @@ class Quantize(Tabulated):
         quantized_ones = [t for t in (call.x, call.y) if t.dtype != np.float32]
         return next((p for t in quantized_ones if (p := quant_problem(t))), None)
 
+    @rule
+    def factor_fits(self, call: Call) -> str | None:
+        """From bytes to bytes, the input scale must be below 2^30 output scales."""
+        return None if call.x.dtype == np.float32 else factor_problem(call.x.scale / call.y.scale)
+
     def reference(self, call: Call, inputs: list[Array | None]) -> Array:
         x = inputs[0]
         assert x is not None
@@ -60,7 +65,8 @@ class Quantize(Tabulated):
         else:
             scale = fixed.quantize_multiplier(call.x.scale / call.y.scale)
             out = fixed.requantize(centred(x, call.x), *scale) + call.y.zero_point
-        return np.clip(out, info.min, info.max).astype(call.y.dtype)
+        saturated: Array = np.clip(out, info.min, info.max).astype(call.y.dtype)
+        return saturated
 
     def first_input_row(self, call: Call, index: int, row: int) -> int | None:
         return row
@@ -74,12 +80,12 @@ class Quantize(Tabulated):
 
     def examples(self, rng: Generator) -> Iterator[Graph]:
         while True:
-            shape = (1, *(int(d) for d in rng.integers(1, 9, 2)))
+            shape = random_shape(rng, int(rng.integers(1, 5)))
             kind = int(rng.integers(0, 4))
             y = quantized(rng, "y", shape, np.uint8 if kind == 3 else np.int8)
             x: Tensor = Tensor("x", shape, np.dtype(np.float32))
             if kind:
-                x = quantized(rng, "x", shape, np.uint8 if kind == 1 else np.int8, y.scale * 10 ** rng.uniform(-1, 1))
+                x = quantized(rng, "x", shape, np.uint8 if kind == 1 else np.int8, y.scale * random_ratio(rng))
             graph = single(self, self.Attrs(), [replace(x, name="x")], y)
             if graph is not None:
                 yield graph

@@ -6,9 +6,9 @@ import numpy as np
 
 from .. import fixed
 from ..graph import Array
-from ._quantized import centred
+from ._quantized import centred, factor_problem
 from ._table import Tabulated
-from .base import Call
+from .base import Call, rule
 
 
 class Relu(Tabulated):
@@ -17,6 +17,11 @@ class Relu(Tabulated):
     name = "RELU"
     onnx = ("Relu",)
     max_version = 2
+
+    @rule
+    def factor_fits(self, call: Call) -> str | None:
+        """The input scale must be below 2^30 output scales."""
+        return factor_problem(call.x.scale / call.y.scale)
 
     def reference(self, call: Call, inputs: list[Array | None]) -> Array:
         assert inputs[0] is not None

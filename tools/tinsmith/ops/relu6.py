@@ -6,8 +6,9 @@ import numpy as np
 
 from .. import fixed
 from ..graph import Array
+from ._quantized import limit_problem
 from ._table import Tabulated
-from .base import Call
+from .base import Call, rule
 
 
 class Relu6(Tabulated):
@@ -16,6 +17,11 @@ class Relu6(Tabulated):
     name = "RELU6"
     onnx = ("Clip",)
     max_version = 2
+
+    @rule
+    def limit_fits(self, call: Call) -> str | None:
+        """6 divided by the input's scale must fit 32 bits."""
+        return limit_problem(6.0, call.x)
 
     def limits(self, call: Call) -> tuple[int, int]:
         six = fixed.quantize_value(6.0, call.x.scale, call.x.zero_point)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
 from numpy.random import Generator
 
 from ..graph import Array, Graph
-from ._examples import quantized, single
+from ._examples import quantized, random_shape, single
 from .base import Call, Op, Shape, rule
 
 
@@ -42,8 +43,11 @@ class Reshape(Op):
 
     def examples(self, rng: Generator) -> Iterator[Graph]:
         while True:
-            a, b = int(rng.integers(1, 9)), int(rng.integers(1, 9))
-            x = quantized(rng, "x", (1, a, b))
-            graph = single(self, self.Attrs(new_shape=(b, a)), [x], replace(x, name="y", shape=(b, a)))
+            shape = random_shape(rng, int(rng.integers(1, 5)), 6)
+            x = quantized(rng, "x", shape)
+            new = tuple(int(d) for d in rng.permutation(np.array(shape)))
+            if rng.random() < 0.4:
+                new = (x.size,) if rng.random() < 0.5 else (1, x.size)
+            graph = single(self, self.Attrs(new_shape=new), [x], replace(x, name="y", shape=new))
             if graph is not None:
                 yield graph

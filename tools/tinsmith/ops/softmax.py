@@ -11,7 +11,7 @@ from numpy.random import Generator
 
 from .. import fixed
 from ..graph import Array, Graph, Quant
-from ._examples import quantized, single
+from ._examples import quantized, random_shape, single
 from ._quantized import Int8Op
 from .base import I32, Call, I32s, note, rule
 
@@ -93,10 +93,11 @@ class Softmax(Int8Op):
 
     def examples(self, rng: Generator) -> Iterator[Graph]:
         while True:
-            shape = (1, *(int(d) for d in rng.integers(1, 6, int(rng.integers(0, 3)))), int(rng.integers(1, 40)))
+            depth = int(rng.integers(1, 40 if rng.random() < 0.9 else 1000))
+            shape = (*random_shape(rng, int(rng.integers(0, 4)), 5), depth)
             x = quantized(rng, "x", shape)
             y = quantized(rng, "y", shape)
             y = type(y)(y.name, y.shape, y.dtype, Quant((1 / 256,), (-128,)))
-            graph = single(self, self.Attrs(beta=float(rng.choice([1.0, 1.0, 0.5, 2.0]))), [x], y)
+            graph = single(self, self.Attrs(beta=float(rng.choice([1.0, 1.0, 0.5, 2.0, 0.01, 100.0]))), [x], y)
             if graph is not None:
                 yield graph
