@@ -18,10 +18,10 @@ from . import __version__, show, targets
 from .bench import bench as measure
 from .dump import dump_graph, dump_plan
 from .errors import InputError, TargetError, TinsmithError
-from .graph import Array
+from .graph import Array, Tensor
 from .inspection import inspect_model
+from .passes import stages
 from .pipeline import Compiled, build_model, compile_model, runner, write_files
-from .plan import plan
 from .samples import Sample, from_files
 from .verify import verify as compare
 
@@ -123,11 +123,9 @@ def compile(
 
 
 def print_dump(compiled: Compiled) -> None:
-    from .passes import stages
-
     for stage, graph in stages(compiled.source):
         err.print(dump_graph(stage, graph), markup=False, soft_wrap=True)
-    err.print(dump_plan(plan(graph)), markup=False, soft_wrap=True)
+    err.print(dump_plan(compiled.plan), markup=False, soft_wrap=True)
 
 
 def summary(compiled: Compiled) -> dict[str, Any]:
@@ -191,8 +189,7 @@ def run(
     samples = from_files(graph, inputs, saturate)
     with runner(compiled, chosen) as device:
         results = device.run(samples)
-    stacked = [np.concatenate([r[i] for r in results]) if graph[n].shape[:1] == (1,) else np.stack([r[i] for r in results])
-               for i, n in enumerate(graph.outputs)]  # fmt: skip
+    stacked = [stack([r[i] for r in results], graph[n]) for i, n in enumerate(graph.outputs)]
     for path, array in zip(output, stacked, strict=False):
         save(path, array)
     value = {
@@ -200,6 +197,11 @@ def run(
         "outputs": [{"name": n, "values": a.tolist()} for n, a in zip(graph.outputs, stacked, strict=True)],
     }  # fmt: skip
     report(as_json, value, lambda: show.results(out, compiled, stacked))
+
+
+def stack(values: list[Array], tensor: Tensor) -> Array:
+    """Results of several samples as one array; a leading 1 of the model's shape is its batch."""
+    return np.concatenate(values) if tensor.shape[:1] == (1,) else np.stack(values)
 
 
 def save(path: Path, array: Array) -> None:

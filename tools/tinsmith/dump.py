@@ -27,5 +27,5 @@ def label(t: Tensor) -> str:
 def dump_plan(plan: Plan) -> str:
     """The memory map and totals."""
     views = sum(ops.find(n.op).view for n in plan.graph.nodes)
-    head = f"-- plan: {plan.arena_bytes} bytes of arena, {plan.scratch_bytes} of scratch, {views} views, packed {plan.packing}"
-    return "\n".join([head, *memory_map(plan)])
+    head = f"-- plan: {plan.arena_bytes} bytes of arena, {plan.scratch_bytes} of scratch, {views} views"
+    return "\n".join([f"{head}, packed {plan.packing}", *memory_map(plan)])

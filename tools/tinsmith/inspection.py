@@ -12,7 +12,7 @@ from .errors import Unsupported
 from .graph import Graph, Node, Tensor
 from .load.tflite import load_file
 from .ops import Call
-from .passes import stages
+from .passes import lower
 from .passes.fold_constants import fold_constants
 from .plan import Plan, plan
 
@@ -79,9 +79,7 @@ def inspect_model(path: Path) -> Inspection:
 
 def planned_or_none(graph: Graph) -> Plan | None:
     try:
-        for _, lowered in stages(graph):
-            pass
-        return plan(lowered)
+        return plan(lower(graph))
     except Unsupported:
         return None
 

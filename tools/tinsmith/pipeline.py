@@ -19,7 +19,7 @@ from .emit.render import identifier
 from .errors import TargetError, TinsmithError
 from .graph import Array, Graph, Node
 from .load.tflite import load_file
-from .passes import stages
+from .passes import lower
 from .paths import firmware
 from .plan import Plan, plan
 from .targets import Target
@@ -50,10 +50,8 @@ def compile_model(path: Path, name: str | None = None) -> Compiled:
     Raises ModelError for damaged files and Unsupported for models that cannot be compiled.
     """
     source = load_file(path)
-    for _, graph in stages(source):
-        pass
     symbol = identifier(name or path.stem)
-    planned = plan(graph)
+    planned = plan(lower(source))
     return Compiled(symbol, path, source, planned, linked(planned, symbol))
 
 

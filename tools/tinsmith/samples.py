@@ -27,9 +27,8 @@ def from_files(graph: Graph, paths: Sequence[Path], saturate: bool = False) -> l
     columns = [batch(graph[n], read(p), p, saturate) for n, p in zip(graph.inputs, paths, strict=True)]
     counts = {len(c) for c in columns}
     if len(counts) > 1:
-        raise InputError(
-            f"the files hold different numbers of samples: {', '.join(f'{p} {len(c)}' for p, c in zip(paths, columns, strict=True))}"
-        )
+        found = ", ".join(f"{p} {len(c)}" for p, c in zip(paths, columns, strict=True))
+        raise InputError(f"the files hold different numbers of samples: {found}")
     return [list(row) for row in zip(*columns, strict=True)]
 
 
@@ -75,7 +74,8 @@ def converted(tensor: Tensor, array: Array, path: Path, saturate: bool) -> Array
     low, high = int(array.min()), int(array.max())
     if low < info.min or high > info.max:
         raise InputError(
-            f"{path} holds values from {low} to {high}; input {tensor.name!r} is {tensor.dtype}, {info.min} to {info.max}"
+            f"{path} holds values from {low} to {high}; input {tensor.name!r} is {tensor.dtype}, "
+            f"{info.min} to {info.max}"
         )
     return array.astype(tensor.dtype)
 
@@ -161,4 +161,5 @@ def random_values(tensor: Tensor, kind: str, rng: np.random.Generator) -> Array:
     else:
         values = rng.uniform(low, high + (tensor.dtype.kind != "f"), tensor.size)
         values = np.floor(values) if tensor.dtype.kind != "f" else values
-    return np.clip(values, low, high).astype(tensor.dtype).reshape(tensor.shape)
+    result: Array = np.clip(values, low, high).astype(tensor.dtype)
+    return result.reshape(tensor.shape)

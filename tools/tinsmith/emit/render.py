@@ -13,11 +13,11 @@ import numpy as np
 from ..graph import Array
 
 C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t", "float32": "float"}
-C_KEYWORDS = frozenset(
+RESERVED = (
     "auto break case char const continue default do double else enum extern float for goto if inline int long "
     "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
-    "main tin".split()
-)
+    "main tin"
+)  # words of C, and names that a model's prefix would collide with
 
 
 @cache
@@ -56,7 +56,7 @@ def c_string(text: str) -> str:
 def identifier(text: str) -> str:
     """A C identifier from any text."""
     name = re.sub(r"[^0-9a-zA-Z]+", "_", text).strip("_").lower() or "model"
-    return f"model_{name}" if name[0].isdigit() or name in C_KEYWORDS or name.startswith("tin_") else name
+    return f"model_{name}" if name[0].isdigit() or name in RESERVED.split() or name.startswith("tin_") else name
 
 
 def c_float(value: float) -> str:
