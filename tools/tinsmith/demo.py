@@ -38,7 +38,8 @@ class Place:
 
     @property
     def answers(self) -> Array:
-        return self.outputs.argmax(axis=1)
+        answers: Array = self.outputs.argmax(axis=1)
+        return answers
 
 
 @dataclass(frozen=True)
@@ -135,9 +136,9 @@ def reference(compiled: Compiled, inputs: Sequence[Array]) -> list[Array] | None
 
 def chosen(result: Result) -> list[int]:
     """Digits to show: the first of each of a few kinds, and a wrong one if there is one."""
-    wrong = np.flatnonzero(result.device.answers != result.labels)[:1].tolist()
+    wrong: list[int] = np.flatnonzero(result.device.answers != result.labels)[:1].tolist()
     right = [int(np.flatnonzero((result.labels == n) & (result.device.answers == n))[0]) for n in (3, 4, 8, 9)]
-    return (right[: SHOWN - len(wrong)] + wrong)[:SHOWN]
+    return right[: SHOWN - len(wrong)] + wrong
 
 
 def picture(image: Array) -> str:

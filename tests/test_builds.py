@@ -1,0 +1,120 @@
+"""The C core builds in other people's projects: with CMake, as a plain list of files, from an installed package."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+import needs
+import numpy as np
+import pytest
+from needs import REPOSITORY
+
+from tinsmith import ops
+from tinsmith.judge import Judge
+from tinsmith.load.tflite import load_file
+from tinsmith.samples import made_up
+
+CORE = REPOSITORY / "firmware" / "core"
+HOST = REPOSITORY / "firmware" / "ports" / "host"
+MODEL = REPOSITORY / "models" / "digits" / "digits.tflite"
+FLAGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror")
+
+compilers = pytest.mark.parametrize("compiler", ["gcc", "clang"])
+
+
+def run(*command: str | Path, stdin: bytes = b"", **environment: str) -> bytes:
+    result = subprocess.run(
+        [str(word) for word in command],
+        input=stdin,
+        capture_output=True,
+        env={**os.environ, **environment},
+        check=False,
+    )
+    assert result.returncode == 0, (result.stdout + result.stderr).decode()
+    return result.stdout
+
+
+@compilers
+@pytest.mark.parametrize("level", ["-O0", "-O2"])
+def test_the_core_compiles_without_a_warning(compiler: str, level: str, tmp_path: Path) -> None:
+    needs.programs(compiler)
+    headers = sorted(CORE.glob("*.h"))
+    together = tmp_path / "headers.c"  # each header also has to compile on its own
+    together.write_text("int nothing;\n")
+    sources = sorted(CORE.glob("ops/*.c")) + sorted(HOST.glob("*.c"))
+    assert len(headers) > 3 and len(sources) > 10
+    include = (f"-I{CORE}", f"-I{HOST.parent}")
+    for source in sources:
+        run(compiler, *FLAGS, level, *include, "-c", source, "-o", tmp_path / "out.o")
+    for header in headers:
+        run(compiler, *FLAGS, level, *include, "-include", header, "-c", together, "-o", tmp_path / "out.o")
+
+
+def expected(inputs: bytes) -> bytes:
+    """What TensorFlow Lite Micro says about digits, 64 int8 values each."""
+    judge = Judge(MODEL.read_bytes(), load_file(MODEL))
+    digits = np.frombuffer(inputs, np.int8).reshape(-1, 1, 8, 8, 1)
+    return b"".join(judge.run([digit])[0].tobytes() for digit in digits)
+
+
+@pytest.mark.slow
+@compilers
+def test_a_cmake_project_gets_the_model_s_answers(compiler: str, tmp_path: Path) -> None:
+    needs.programs(compiler, "cmake", "make")
+    pytest.importorskip("tflite_micro")
+    inputs = b"".join(sample[0].tobytes() for _, sample in made_up(load_file(MODEL), 20, seed=4))
+    command = Path(sys.executable).with_name("tinsmith")
+    run("cmake", "-S", REPOSITORY / "tests" / "fixtures" / "consumer", "-B", tmp_path,
+        f"-DCMAKE_C_COMPILER={compiler}", f"-DTINSMITH_SOURCE={REPOSITORY}", f"-DTINSMITH_COMMAND={command}",
+        "-DTINSMITH_WARNINGS_AS_ERRORS=ON", "-DCMAKE_C_FLAGS=-Werror")  # fmt: skip
+    run("cmake", "--build", tmp_path)
+    outputs = run(tmp_path / "consumer", stdin=inputs)
+    assert len(set(outputs)) > 10  # or everything would be equal to everything
+    assert outputs == expected(inputs)
+
+
+@pytest.mark.slow
+def test_cmake_builds_a_library_with_all_kernels_for_this_computer(tmp_path: Path) -> None:
+    needs.programs("gcc", "cmake", "make")
+    run("cmake", "-S", REPOSITORY, "-B", tmp_path, "-DTINSMITH_BUILD_HOST_LIBRARY=ON")
+    assert b"TINSMITH_WARNINGS_AS_ERRORS:BOOL=ON" in (tmp_path / "CMakeCache.txt").read_bytes()
+    run("cmake", "--build", tmp_path)
+    library = ctypes.CDLL(str(next(tmp_path.glob("libtinsmith_host.*"))))
+    kernels = [op.kernel for op in ops.table().values() if op.Params is not None]
+    assert kernels and all(hasattr(library, kernel) for kernel in kernels)
+
+
+def test_platformio_names_what_exists() -> None:
+    config = ConfigParser(inline_comment_prefixes=(";",))
+    config.read_string((REPOSITORY / "platformio.ini").read_text(encoding="utf-8"))
+    native = config["env:native"]
+    assert native["platform"] == "native"
+    sources = REPOSITORY / config["platformio"]["src_dir"]
+    for pattern in native["build_src_filter"].split():
+        if pattern.startswith("+<"):
+            assert list(sources.glob(pattern[2:-1])), pattern
+    for flag in native["build_flags"].split():
+        if flag.startswith("-I"):
+            assert (REPOSITORY / flag[2:]).is_dir(), flag
+    script = native["extra_scripts"].partition(":")[2]
+    assert (REPOSITORY / script).is_file()
+
+
+@pytest.mark.slow
+def test_an_installed_package_brings_the_core_along(tmp_path: Path) -> None:
+    """The wheel, away from the checkout, compiles and builds a model."""
+    needs.programs("gcc")
+    site, pip = tmp_path / "site", (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
+    run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, REPOSITORY)
+    run(*pip, "install", "--no-deps", "--target", site, next(tmp_path.glob("*.whl")))
+    python = (sys.executable, "-c")
+    where = run(*python, "from tinsmith import paths; print(paths.firmware())", PYTHONPATH=str(site))
+    assert Path(where.decode().strip()) == site / "tinsmith" / "firmware"
+    build = "from tinsmith.cli import main; main()"
+    run(*python, build, "build", MODEL, "--out", tmp_path / "out", PYTHONPATH=str(site))
+    assert hasattr(ctypes.CDLL(str(tmp_path / "out" / "digits.so")), "digits_run")
