@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import needs
 import pytest
 
 from tinsmith.measure.retired import Counter, Counts
@@ -80,16 +79,8 @@ class Machine:
     emulator: tuple[str, ...]
 
     def need(self) -> None:
-        """Skips the test if a program is missing; automation has to have them all."""
-        self.need_programs(f"{self.prefix}gcc", self.emulator[0], "cc")
-
-    @staticmethod
-    def need_programs(*programs: str) -> None:
-        missing = [program for program in programs if shutil.which(program) is None]
-        if missing and os.environ.get("CI") == "true":
-            pytest.fail(f"not installed: {', '.join(missing)}")
-        if missing:
-            pytest.skip(f"not installed: {', '.join(missing)}")
+        """Skips the test if the toolchain or the emulator is missing."""
+        needs.programs(f"{self.prefix}gcc", self.emulator[0], "cc")
 
     def build(self, directory: Path, *files: str, flags: tuple[str, ...] = (), library: Sequence[str] = ()) -> Path:
         """Compiles named texts ("NAME.c" or "NAME.S", newline, text) into directory/firmware.elf and firmware.map.
@@ -105,8 +96,8 @@ class Machine:
             objects.append("libhelp.a")
         script = directory / "link.ld"
         script.write_text(
-            f"ENTRY(_start) SECTIONS {{ . = {self.text:#x}; .text : {{ KEEP(*(.start)) *(.text*)"
-            f" *(.rodata* .srodata*) }} . = {self.data:#x}; .data : {{ *(.data* .sdata*) }} .bss : {{ *(.bss* .sbss* COMMON) }} }}"
+            f"ENTRY(_start) SECTIONS {{ . = {self.text:#x}; .text : {{ KEEP(*(.start)) *(.text*) *(.rodata*) }}"
+            f" . = {self.data:#x}; .data : {{ *(.data* .sdata*) }} .bss : {{ *(.bss* .sbss* COMMON) }} }}"
         )
         link = ("-nostartfiles", "-Wl,--gc-sections", "-T", "link.ld", "-Wl,-Map,firmware.map")
         self.gcc(directory, *link, *objects, "-o", "firmware.elf")

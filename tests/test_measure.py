@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import needs
 import pytest
 from bare_firmware import ARM, MACHINES, NAMES, RISCV, Machine, assembly, loops
 
@@ -182,7 +183,7 @@ FIXTURE = Path(__file__).parent / "fixtures" / "emulator"
 @pytest.mark.parametrize("name", [name for name in targets.names() if targets.load(name).emulators])
 def test_every_run_of_a_model_is_a_region_with_its_nodes(name: str, tmp_path: Path) -> None:
     target = targets.load(name)
-    Machine.need_programs(f"{target.toolchain}gcc", *(emulator.command[0] for emulator in target.emulators), "cc")
+    needs.programs(f"{target.toolchain}gcc", *(emulator.command[0] for emulator in target.emulators), "cc")
     totals = {}
     for instrument in ("count", "none"):
         built = toolchain.build(

@@ -26,7 +26,8 @@ def section(name: str, size: int, refers: str = "", kind: str = '"ax", %progbits
 CONSTANT, VARIABLE, ZEROED = '"a", %progbits', '"aw", %progbits', '"aw", %nobits'
 MODEL = (
     "model.S\n"
-    + section(".text.model_run", 120, "weights state start_values kernel helper port_hook steps unwind")
+    + section(".text.model_run", 120, "weights state start_values kernel helper port_hook steps unwind choice")
+    + section(".text.choice", 40, scope="weak")
     + section(".text.unused", 64)
     + section(".rodata.steps", 32, kind=CONSTANT, scope="local")
     + section(".ARM.extab.unwind", 16, kind=CONSTANT)
@@ -35,7 +36,12 @@ MODEL = (
     + section(".bss.state", 48, kind=ZEROED)
     + section(".data.start_values", 20, kind=VARIABLE)
 )
-KERNEL = "kernel.S\n" + section(".text.kernel", 260, "table") + section(".rodata.table", 512, kind=CONSTANT)
+KERNEL = (
+    "kernel.S\n"
+    + section(".text.choice", 88)
+    + section(".text.kernel", 260, "table")
+    + section(".rodata.table", 512, kind=CONSTANT)
+)
 APPLICATION = (
     "app.S\n"
     + section(".text.main", 44, "model_run model_info other helper big")
@@ -60,11 +66,11 @@ def test_sizes_are_the_sum_of_what_the_model_reaches(machine: Machine, tmp_path:
     machine.need()
     map_file, objects = model_in_firmware(machine, tmp_path)
     found = sizes.flash(map_file, objects, ["model_run"])
-    assert found.code_bytes == 120 + 260 + 28 + 36
+    assert found.code_bytes == 120 + 260 + 88 + 28 + 36
     assert found.data_bytes == 1000 + 512 + 32 + 20
     assert found.flash_bytes == found.code_bytes + found.data_bytes
     assert found.ram_bytes == 48 + 20
-    assert [part.bytes for part in found.parts] == [1000, 512, 260, 120, 48, 36, 32, 28, 20]
+    assert [part.bytes for part in found.parts] == [1000, 512, 260, 120, 88, 48, 36, 32, 28, 20]
 
 
 @MACHINES
@@ -80,7 +86,7 @@ def test_archives_of_our_own_count_as_objects(tmp_path: Path) -> None:
     ARM.need()
     ARM.build(tmp_path, APPLICATION, library=(MODEL, KERNEL, *LIBRARY))
     found = sizes.flash(tmp_path / "firmware.map", [tmp_path / "libhelp.a"], ["model_run"])
-    assert found.code_bytes == 120 + 260 + 28 + 36
+    assert found.code_bytes == 120 + 260 + 88 + 28 + 36
 
 
 def test_wrong_names_are_errors(tmp_path: Path) -> None:

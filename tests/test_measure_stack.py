@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import needs
 import pytest
 from bare_firmware import ARM, MACHINES, RISCV, Machine
 
@@ -129,6 +130,20 @@ def test_all_cases_of_a_switch_are_followed(machine: Machine, tmp_path: Path) ->
 
 
 @MACHINES
+def test_a_frame_pointer_may_free_the_frame(machine: Machine, tmp_path: Path) -> None:
+    save, restore = ("mov r7, sp", "mov sp, r7") if machine is ARM else ("mv s0, sp", "mv sp, s0")
+    body = f"{{down24}}\n {save}\n {{down64}}\n {restore}\n {{up24}}\n {{ret}}"
+    found = worst_case(machine, tmp_path, FRAMES, library(machine, body))
+    assert found.path[-1] == stack.Frame("fill", 24 + 64)
+
+
+def test_registers_that_a_helper_saves_count(tmp_path: Path) -> None:
+    body = "jal t0, __riscv_save_3\n {down24}\n {up24}\n tail __riscv_restore_3"
+    found = worst_case(RISCV, tmp_path, FRAMES, library(RISCV, body))
+    assert found.path[-1] == stack.Frame("fill", 64 + 24)
+
+
+@MACHINES
 def test_calls_that_only_the_code_shows_count(machine: Machine, tmp_path: Path) -> None:
     call = WORDS[machine]["call"]
     code = f'code.c\nint run(int x) {{ __asm__ volatile("{call} fill" ::: "memory"); return x; }}\n'
@@ -215,7 +230,7 @@ static tin_status run(void *arena, size_t arena_bytes)
 @pytest.mark.parametrize("buffer", [200, 4])
 def test_no_run_uses_more_stack_than_the_bound(name: str, buffer: int, tmp_path: Path) -> None:
     target = targets.load(name)
-    Machine.need_programs(f"{target.toolchain}gcc", *(emulator.command[0] for emulator in target.emulators))
+    needs.programs(f"{target.toolchain}gcc", *(emulator.command[0] for emulator in target.emulators))
     shutil.copy(FIXTURE / "two.h", tmp_path)
     original = (FIXTURE / "two.c").read_text()
     tables = re.search(r"static const tin_tensor_info inputs.*?(?=#ifdef)", original, re.DOTALL)

@@ -53,10 +53,7 @@ def _arm(instruction: Instruction) -> Effect:
         writes = operands.startswith(("sp,", "pc,"))
         return Effect(problem=REGISTER) if writes else NOTHING
     base, condition = match[1], match[2]
-    if base[0] in "bct":
-        effect = _arm_branch(base, instruction, operands)
-    else:
-        effect = _arm_stack(base, operands)
+    effect = _arm_branch(base, instruction, operands) if base[0] in "bct" else _arm_stack(base, operands)
     if condition and base != "bl":
         # Not executed, it would pop nothing and go on.
         effect = replace(effect, pushed=max(effect.pushed, 0), falls=True)

@@ -98,7 +98,7 @@ def _read_map(path: Path) -> dict[Place, int]:
     before = ""
     for line in text.splitlines():
         # A long section name has a line of its own.
-        match = _PLACED.match(before + line)
+        match = _PLACED.match(line) or _PLACED.match(before + line)
         before = line if _NAME_ALONE.match(line) else ""
         if match and int(match[2], 16):
             place = match[3], match[1]
@@ -119,14 +119,9 @@ def _definitions(placed: Iterable[Place], files: Mapping[str, ObjectFile]) -> di
     """Where each global symbol is; a strong definition wins over a weak one."""
     kept = set(placed)
     defined: dict[str, Place] = {}
-    strong: set[str] = set()
     for name, file in files.items():
         for symbol, section in file.defines.items():
-            if (name, section) in kept and symbol not in strong:
-                if symbol not in file.weak:
-                    strong.add(symbol)
-                elif symbol in defined:
-                    continue
+            if (name, section) in kept and not (symbol in file.weak and symbol in defined):
                 defined[symbol] = name, section
     return defined
 
