@@ -62,7 +62,7 @@ def write_files(files: Mapping[str, str], folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             part = folder / f".{name}.part"
-            part.write_text(text, encoding="ascii")
+            part.write_text(text, encoding="utf-8")
             os.replace(part, folder / name)
             written.append(folder / name)
     except OSError as error:
