@@ -27,7 +27,7 @@ need libc6-dev compiles
 need clang program clang
 need cmake program cmake
 need make program make
-need python3-venv "$python" -c 'import ensurepip, venv'
+need "${python##*/}-venv" "$python" -c 'import ensurepip, venv'
 need gcc-arm-none-eabi program arm-none-eabi-gcc
 need libnewlib-arm-none-eabi has_file arm-none-eabi-gcc nano.specs
 need gcc-riscv64-unknown-elf program riscv64-unknown-elf-gcc
