@@ -9,12 +9,16 @@ import numpy as np
 
 from . import ops
 from .errors import Unsupported
-from .graph import Graph, Node
+from .graph import Graph, Node, Tensor
+from .ops._quantized import quant_problem
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One reason why a node cannot be compiled, and what would help."""
+    """One reason why a node cannot be compiled, and what would help.
+
+    For an input or output of the model, `node` is its name, `op` says "input" or "output", and `version` is 0.
+    """
 
     node: str
     op: str
@@ -23,15 +27,19 @@ class Finding:
     help: str
 
     def __str__(self) -> str:
-        return f"node {self.node!r} ({self.op} version {self.version}): {self.reason} {self.help}".rstrip()
+        where = f"node {self.node!r} ({self.op} version {self.version})" if self.version else f"{self.op} {self.node!r}"
+        return f"{where}: {self.reason} {self.help}".rstrip()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def findings(graph: Graph) -> list[Finding]:
-    """Everything in the graph that Tinsmith does not support, node by node."""
-    return [found for node in graph.nodes if (found := finding(graph, node)) is not None]
+    """Everything in the graph that Tinsmith does not support: node by node, then inputs and outputs."""
+    found = [finding(graph, node) for node in graph.nodes]
+    found += [end_finding(graph[name], "input") for name in graph.inputs]
+    found += [end_finding(graph[name], "output") for name in dict.fromkeys(graph.outputs)]
+    return [f for f in found if f is not None]
 
 
 def require_supported(graph: Graph) -> None:
@@ -39,7 +47,9 @@ def require_supported(graph: Graph) -> None:
     found = findings(graph)
     if found:
         lines = "\n".join(f"  {f}" for f in found)
-        raise Unsupported(f"{graph.name}: {len(found)} of {len(graph.nodes)} nodes cannot be compiled:\n{lines}")
+        raise Unsupported(
+            f"{graph.name}: {len(found)} things cannot be compiled ({len(graph.nodes)} nodes in all):\n{lines}"
+        )
 
 
 def finding(graph: Graph, node: Node) -> Finding | None:
@@ -54,14 +64,42 @@ def finding(graph: Graph, node: Node) -> Finding | None:
     call = ops.Call.of(graph, node)
     if node.version > op.max_version:
         return found(f"Known up to version {op.max_version}.", "Export the model with an older converter.")
-    if any(0 in t.shape for t in (*call.inputs, *call.outputs) if t is not None):
-        return found("A tensor of the node is empty.")
+    for t in (*call.inputs, *call.outputs):
+        if t is not None and t.dtype.names:
+            rule = "Tensors must be dense, constant or computed, and of a type that C has."
+            return found(f"{rule} Found: {t.name!r} is {t.type_name}.", advice_for(graph, node))
+        if t is not None and 0 in t.shape:
+            return found(f"Tensors must not be empty. Found: {t.name!r} has shape {list(t.shape)}.")
     broken = op.broken_rule(call)
     if broken is not None:
         return found(broken, advice_for(graph, node))
     expected = op.output_shape(call)
     if expected != call.y.shape:
         return found(f"Its output must have shape {list(expected)}. Found: {list(call.y.shape)}.")
+    return None
+
+
+END_TYPES = ("int8", "uint8", "int16", "int32", "float32")  # tin_type
+END_RANK = 6  # tin_tensor_info.shape
+
+
+def end_finding(t: Tensor, what: str) -> Finding | None:
+    """Why a tensor cannot be an input or output of the model, or None."""
+
+    def found(rule: str, value: str) -> Finding:
+        return Finding(t.name, what, 0, f"{rule} Found: {value}.", "")
+
+    if t.type_name not in END_TYPES:
+        return found(f"Inputs and outputs must be {', '.join(END_TYPES)}.", t.type_name)
+    if len(t.shape) > END_RANK or 0 in t.shape:
+        return found(
+            f"Inputs and outputs must have at most {END_RANK} dimensions and not be empty.", f"{list(t.shape)}"
+        )
+    problem = quant_problem(t) if t.quant is not None else None
+    if problem:
+        return found(
+            "Quantized inputs and outputs must have one positive scale, and a zero point in their range.", problem
+        )
     return None
 
 

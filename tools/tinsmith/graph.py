@@ -54,6 +54,11 @@ class Tensor:
         return self.size * self.dtype.itemsize
 
     @property
+    def type_name(self) -> str:
+        """The element type for people; of a void type the reason that it carries (see load_tflite)."""
+        return self.dtype.names[0] if self.dtype.names else self.dtype.name
+
+    @property
     def scale(self) -> float:
         """The per-tensor scale (float32 value)."""
         assert self.quant is not None

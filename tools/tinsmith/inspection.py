@@ -97,7 +97,7 @@ def layer(graph: Graph, node: Node, problems: list[Finding]) -> LayerInfo:
 
 
 def tensor_info(t: Tensor) -> dict[str, Any]:
-    info: dict[str, Any] = {"name": t.name, "dtype": t.dtype.name, "shape": list(t.shape)}
+    info: dict[str, Any] = {"name": t.name, "dtype": t.type_name, "shape": list(t.shape)}
     if t.quant is not None:
         info["scale"] = t.quant.scale[0] if t.quant.per_tensor else list(t.quant.scale)
         info["zero_point"] = t.quant.zero_point[0]

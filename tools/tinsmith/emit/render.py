@@ -44,8 +44,9 @@ def wrap_comment(text: str, width: int) -> str:
 
 def safe_comment(text: str) -> str:
     """Text that cannot end a comment, break a line or carry control characters: names come from files."""
-    printable = "".join(c if c.isprintable() and ord(c) < 127 else "?" for c in text)
-    return printable.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/").replace("??", "?")
+    printable = "".join(c if c.isprintable() and ord(c) < 127 else "?" for c in text).replace("\\", "/")
+    single = re.sub(r"\?{2,}", "?", printable)  # two would begin a trigraph
+    return single.replace("*/", "* /").replace("/*", "/ *")
 
 
 def c_string(text: str) -> str:

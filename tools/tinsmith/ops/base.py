@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
 
 import numpy as np
@@ -124,6 +125,7 @@ class Op:
     # -- what is right -----------------------------------------------------------------------------
 
     @classmethod
+    @cache
     def rules(cls) -> list[tuple[str, str]]:
         """(method name, text) of every rule, those of base classes first."""
         found: dict[str, str] = {}
@@ -146,7 +148,9 @@ class Op:
         """The number of inputs must be one that the operator defines, and only trailing ones may be absent."""
         low, high = self.arity
         count = len(call.inputs)
-        absent = [i for i, t in enumerate(call.inputs) if t is None and i < low]
+        # Where any number is allowed, inputs form a list, and none of them is optional.
+        needed = high if high - low > 1 else low
+        absent = [i for i, t in enumerate(call.inputs) if t is None and i < needed]
         if low <= count <= high and not absent and len(call.outputs) == 1:
             return None
         return f"{count} inputs{f', input {absent[0]} absent' if absent else ''}, {len(call.outputs)} outputs"
