@@ -57,7 +57,6 @@ class Convolution(Windowed, Weighted):
     """A window of weights that slides over an image."""
 
     onnx = ("Conv", "QLinearConv")
-    max_version = 6
     Attrs = ConvAttrs
     Params = ConvParams
 

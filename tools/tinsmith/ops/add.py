@@ -22,7 +22,7 @@ class Add(FusedActivation):
 
     name = "ADD"
     onnx = ("Add", "QLinearAdd")
-    max_version = 4
+    max_version = 5
     runtime_arity = 2
     arity = (2, 2)
 

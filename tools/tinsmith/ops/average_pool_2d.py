@@ -15,7 +15,7 @@ class AveragePool2D(Pool):
 
     name = "AVERAGE_POOL_2D"
     onnx = ("AveragePool", "GlobalAveragePool")
-    max_version = 2
+    max_version = 3
 
     def reference(self, call: Call, inputs: list[Array | None]) -> Array:
         assert inputs[0] is not None

@@ -107,6 +107,7 @@ class Op:
 
     name: ClassVar[str]
     onnx: ClassVar[tuple[str, ...]] = ()
+    # The newest version of TensorFlow Lite's whose additions show where rules look: types, shapes, known options.
     max_version: ClassVar[int] = 1
     arity: ClassVar[tuple[int, int]] = (1, 1)  # least and greatest number of inputs
     Attrs: ClassVar[type | None] = None

@@ -21,7 +21,7 @@ class Concatenation(FusedActivation):
 
     name = "CONCATENATION"
     onnx = ("Concat",)
-    max_version = 3
+    max_version = 5
     runtime_arity = None
     arity = (1, 65535)
 

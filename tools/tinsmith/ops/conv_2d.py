@@ -20,6 +20,7 @@ class Conv2D(Convolution):
     each channel by its own scale, clamps."""
 
     name = "CONV_2D"
+    max_version = 8
 
     @rule
     def weights_fit_the_input(self, call: Call) -> str | None:

@@ -21,6 +21,7 @@ class DepthwiseConv2D(Convolution):
     [1, kernel_h, kernel_w, out]."""
 
     name = "DEPTHWISE_CONV_2D"
+    max_version = 7
     channel_axis = 3
 
     @dataclass(frozen=True)

@@ -19,7 +19,7 @@ class Dequantize(Op):
 
     name = "DEQUANTIZE"
     onnx = ("DequantizeLinear",)
-    max_version = 6
+    max_version = 8
 
     @dataclass(frozen=True)
     class Attrs:

@@ -21,7 +21,7 @@ class FullyConnected(Weighted):
 
     name = "FULLY_CONNECTED"
     onnx = ("Gemm", "MatMul")
-    max_version = 12
+    max_version = 14
     weight_rank = 2
 
     @dataclass(frozen=True)

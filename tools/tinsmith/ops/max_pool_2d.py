@@ -15,7 +15,7 @@ class MaxPool2D(Pool):
 
     name = "MAX_POOL_2D"
     onnx = ("MaxPool", "GlobalMaxPool")
-    max_version = 2
+    max_version = 3
 
     def reference(self, call: Call, inputs: list[Array | None]) -> Array:
         assert inputs[0] is not None

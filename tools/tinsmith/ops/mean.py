@@ -22,7 +22,7 @@ class Mean(Int8Op):
 
     name = "MEAN"
     onnx = ("ReduceMean", "GlobalAveragePool")
-    max_version = 2
+    max_version = 3
     arity = (2, 2)
 
     @dataclass(frozen=True)

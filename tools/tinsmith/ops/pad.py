@@ -20,7 +20,7 @@ class Pad(Int8Op):
 
     name = "PAD"
     onnx = ("Pad",)
-    max_version = 4
+    max_version = 5
     arity = (2, 2)
 
     @dataclass(frozen=True)

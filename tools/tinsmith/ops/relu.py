@@ -16,7 +16,7 @@ class Relu(Tabulated):
 
     name = "RELU"
     onnx = ("Relu",)
-    max_version = 2
+    max_version = 3
 
     @rule
     def factor_fits(self, call: Call) -> str | None:

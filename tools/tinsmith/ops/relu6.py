@@ -16,7 +16,7 @@ class Relu6(Tabulated):
 
     name = "RELU6"
     onnx = ("Clip",)
-    max_version = 2
+    max_version = 3
 
     @rule
     def limit_fits(self, call: Call) -> str | None:
