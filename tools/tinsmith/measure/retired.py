@@ -5,8 +5,9 @@ The firmware calls `tin_count_begin()` and `tin_count_end()` around what it want
 (noinline) that neither call nor loop; their instructions do not count. The same ELF file gives the
 same counts on every machine. Instructions are not cycles.
 
-The two or three instructions of each call to `tin_on_node` do count, for the node before: build
-without the hook to get the total of the firmware that ships.
+The two or three instructions of each call to `tin_on_node` do count, for the node before. So build
+with instrument="count" for the shares of the nodes, and with instrument="none" for the total of the
+firmware that ships. A build with instrument="check" is refused: its hook checks guards, in a loop.
 """
 
 from __future__ import annotations
