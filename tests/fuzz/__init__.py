@@ -1,1 +1,1 @@
-"""Fuzzers: whatever reads bytes that others wrote is fed with damaged ones. Run the modules that have a command line."""
+"""Fuzzers: whatever reads bytes that others wrote is fed with damaged ones. importer.py has a command line."""

@@ -119,7 +119,8 @@ def bury(worker: Worker, mutator: Mutator, options: Options, deadline: float, re
     index = int(worker.current.value)
     where = f"no answer for {STUCK_SECONDS:g} s" if stuck else f"exit code {worker.process.exitcode}"
     report.counts["crash"] += 1
-    report.add(Finding("crash", where, "the worker process died or hung", mutator.input(index), index, mutator.origin(index).name))
+    seed = mutator.origin(index).name
+    report.add(Finding("crash", where, "the worker process died or hung", mutator.input(index), index, seed))
     again = index + options.workers
     return [start(mutator, options, deadline, again, worker.end)] if again < worker.end else []
 

@@ -117,7 +117,8 @@ def residual(rng: Generator) -> Parts:
     tensors += [tensor("axes", 2, scale=0, dtype=np.int32, data=[1, 2]), tensor("v", 3, 2, scale=0.02, data=matrix)]
     nodes = [
         node("PAD", "x pads", "p"), node("CONV_2D", "p w", "c", padding="VALID"), node("RELU", "c", "r"),
-        node("ADD", "r x", "a", pot_scale_int16=False), node("MEAN", "a axes", "m"), node("FULLY_CONNECTED", "m v", "y"),
+        node("ADD", "r x", "a", pot_scale_int16=False), node("MEAN", "a axes", "m"),
+        node("FULLY_CONNECTED", "m v", "y"),
     ]  # fmt: skip
     return tensors, nodes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import struct
 import subprocess
@@ -13,9 +14,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+
 from fuzz.corpus import ROOT
 from fuzz.judge import Finding, TooSlow, innermost, limited, multiply_accumulates
-
 from tinsmith import emit, passes, plan
 from tinsmith.graph import Array, Graph, Tensor
 from tinsmith.interpret import interpret
@@ -125,7 +126,10 @@ def reference(graph: Graph, sample: Sequence[Array]) -> bytes:
     return b"".join(np.ascontiguousarray(values[name]).tobytes() for name in graph.outputs)
 
 
-def difference(candidate: Candidate, samples: Sequence[Sequence[Array]], expected: Sequence[bytes], out: bytes) -> Finding | None:
+def difference(
+    candidate: Candidate, samples: Sequence[Sequence[Array]], expected: Sequence[bytes], out: bytes
+) -> Finding | None:
+    """The first output byte that the reference does not confirm."""
     ops = "+".join(dict.fromkeys(n.op for n in candidate.graph.nodes))
     if len(out) != sum(map(len, expected)):
         return finding("difference", candidate, ops, f"{len(out)} bytes of output, not {sum(map(len, expected))}")
@@ -135,8 +139,8 @@ def difference(candidate: Candidate, samples: Sequence[Sequence[Array]], expecte
         start += len(want)
         if got != want:
             at = next(i for i, (a, b) in enumerate(zip(got, want, strict=True)) if a != b)
-            text = f"output byte {at} is {got[at]}, the reference says {want[at]}; inputs {[x.tolist() for x in sample]}"
-            return finding("difference", candidate, ops, text[:2000])
+            text = f"output byte {at} is {got[at]}, the reference says {want[at]}; "
+            return finding("difference", candidate, ops, text + f"inputs {[x.tolist() for x in sample]}"[:2000])
     return None
 
 
@@ -154,8 +158,8 @@ def values(t: Tensor, kind: str, rng: np.random.Generator) -> Array:
         scale = 10.0 ** rng.uniform(-3, 3)
         return (rng.normal(0, scale, t.shape) if ends is None else rng.choice(ends, t.shape)).astype(t.dtype)
     info = np.iinfo(t.dtype) if t.dtype.kind in "iu" else np.iinfo(np.uint8)
-    ends = {"low": [info.min], "high": [info.max], "mixed": [info.min, info.max]}.get(kind)
-    drawn = rng.integers(info.min, info.max, t.shape, endpoint=True) if ends is None else rng.choice(ends, t.shape)
+    limits = {"low": [info.min], "high": [info.max], "mixed": [info.min, info.max]}.get(kind)
+    drawn = rng.integers(info.min, info.max, t.shape, endpoint=True) if limits is None else rng.choice(limits, t.shape)
     return np.asarray(drawn).astype(t.dtype)
 
 
@@ -164,7 +168,9 @@ def finding(kind: str, candidate: Candidate, where: str, text: str) -> Finding:
 
 
 def first_line(text: str) -> str:
-    return next((line for line in text.splitlines() if "error" in line), text[:100])
+    """What a compiler complains about, without the numbers that differ from model to model."""
+    line = next((line for line in text.splitlines() if "error" in line), text[:100])
+    return re.sub(r"[0-9]+", "N", line.partition("error:")[2] or line)
 
 
 def sanitizer_place(text: str) -> str:
@@ -183,5 +189,3 @@ def unlimited_memory() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-

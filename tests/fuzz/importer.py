@@ -23,10 +23,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fuzz import campaign, judge, minimise
-from fuzz.corpus import Seed, corpus
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from fuzz import campaign, judge, minimise
+from fuzz.corpus import Seed, corpus
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--execute-every", type=int, default=400, metavar="N",
                    help="run every Nth accepted input under the sanitizers, 0 for none (%(default)s)")  # fmt: skip
     p.add_argument("--findings", default="fuzz-findings", metavar="DIR", help="where inputs are saved (%(default)s)")
-    p.add_argument("--minimise", action="store_true", help="save inputs with as few changes from their seed as possible")
+    p.add_argument("--minimise", action="store_true", help="save inputs with few changes from their seed")
     p.add_argument("--json", action="store_true", help="a summary for machines on standard output, no progress")
     return p
 
@@ -91,7 +92,8 @@ def save(found: judge.Finding, seeds: Sequence[Seed], folder: Path, shrink: bool
     name = f"{found.kind}-{hashlib.sha256(repr(found.key).encode()).hexdigest()[:10]}"
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / f"{name}.tflite", data)
-    lines = [f"{found.kind}: {found.where}", f"input {found.index}, from the seed {found.seed!r}", "", found.message, ""]
+    head = f"{found.kind}: {found.where}\ninput {found.index}, from the seed {found.seed!r}"
+    lines = [head, "", found.message, ""]
     write(folder / f"{name}.txt", "\n".join([*lines, minimise.differences(data, seed), ""]).encode())
     return {"kind": found.kind, "where": found.where, "index": found.index, "seed": found.seed,
             "file": str(folder / f"{name}.tflite")}  # fmt: skip

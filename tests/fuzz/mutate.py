@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from fuzz.corpus import Seed
-from fuzz.sites import sites
+from fuzz.sites import Site, sites
 from fuzz.steps import STEPS, Draft
 
 ROUNDS = (1, 1, 1, 1, 2, 2, 3, 6)  # mutations of one input
 SHORTEST = 16  # bytes; shorter drafts are left as they are
+
+
+def key(site: Site) -> tuple[int, str]:
+    return site.offset, site.format
 
 
 class Mutator:
@@ -22,7 +26,7 @@ class Mutator:
         self.cumulative = list(accumulate(s.weight for s in seeds))
         self.steps, self.step_weights = list(STEPS), list(accumulate(STEPS.values()))
         # In a fixed order: sets of them are not.
-        self.sites = [[sorted(part, key=lambda s: (s.offset, s.format)) for part in sites(seed.data)] for seed in seeds]
+        self.sites = [[sorted(part, key=key) for part in sites(seed.data)] for seed in seeds]
 
     def start(self, index: int) -> tuple[random.Random, int]:
         """The random numbers of an input, and the seed that they choose."""
@@ -36,7 +40,8 @@ class Mutator:
     def input(self, index: int) -> bytes:
         """Input `index` of the campaign."""
         rng, chosen = self.start(index)
-        draft = Draft(bytearray(self.seeds[chosen].data), *self.sites[chosen], self.seeds)
+        fields, integers = self.sites[chosen]
+        draft = Draft(bytearray(self.seeds[chosen].data), fields, integers, self.seeds)
         for _ in range(rng.choice(ROUNDS)):
             if len(draft.data) >= SHORTEST:
                 rng.choices(self.steps, cum_weights=self.step_weights)[0](rng, draft)

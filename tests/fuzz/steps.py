@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from fuzz.corpus import Seed
 from fuzz.sites import Site
 
-WORDS = (0, 1, 2, 3, 4, 7, 8, 16, 127, 128, 255, 256, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+WORDS = (0, 1, 2, 3, 4, 7, 8, 16, 127, 128, 255, 256, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 2**31 - 1, 2**31, 2**32 - 1)
 SMALL = (-2, -1, 0, 1, 2, 3, 4, 5, 6, 8, 9, 16, 17, 32, 33, 64, 100, 127, -128, -129, 128, 255, 256)
 FLOATS = (
-    0.0, -0.0, 1.0, -1.0, math.nan, math.inf, -math.inf, 1e-45, -1e-45, 1e-38, 1.1754944e-38, 3.4028235e38, -3.4028235e38,
-    1 / 256, 2.0**-31, 2.0**-20, 2.0**20, 2.0**31, 1e-7, 6.0, 0.5,
+    0.0, -0.0, 1.0, -1.0, math.nan, math.inf, -math.inf, 1e-45, -1e-45, 1e-38, 1.1754944e-38, 3.4028235e38,
+    -3.4028235e38, 1 / 256, 2.0**-31, 2.0**-20, 2.0**20, 2.0**31, 1e-7, 6.0, 0.5,
 )  # fmt: skip
 
 
@@ -40,7 +40,7 @@ class Draft:
 
     def get(self, site: Site) -> float:
         """The number at a field, 0 behind the end."""
-        return site.read(self.data) if site.offset + site.width <= len(self.data) else 0  # type: ignore[no-any-return]
+        return float(site.read(self.data)) if site.offset + site.width <= len(self.data) else 0.0
 
 
 def block(rng: random.Random, draft: Draft) -> tuple[int, int]:
