@@ -32,7 +32,7 @@ TFLM = {
 
 
 def measure(model: str, target: str) -> Cost:
-    return bench(compile_model(ZOO / f"{model}.tflite"), targets.load(target))
+    return bench(compile_model(ZOO / f"{model}.tflite", targets.load(target)))
 
 
 def pair(ours: int, theirs: int | None) -> str:

@@ -9,13 +9,13 @@ from typing import Any
 
 from . import emulate, ops
 from .errors import TargetError
-from .measure.retired import Counter
+from .measure.cycles import Cycles, applies, estimate
+from .measure.retired import Counter, Counts
 from .measure.sizes import flash
 from .measure.stack import worst_case
 from .ops import Call
 from .pipeline import Compiled, api, build_model, joined
 from .samples import fixed
-from .targets import Target
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Layer:
     op: str
     macs: int
     instructions: int
+    m4_cycles_estimate: int | None = None  # on a Cortex-M4 without wait states; no latency
 
 
 @dataclass(frozen=True)
@@ -46,32 +47,43 @@ class Cost:
     flash_code_bytes: int  # kernels, generated code and library helpers, without port and harness
     flash_data_bytes: int
     layers: tuple[Layer, ...]
+    m4_cycles_estimate: int | None = None  # see measure/cycles.py; None on other cores
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def bench(compiled: Compiled, target: Target, optimize: str = "-O2") -> Cost:
+def bench(compiled: Compiled, optimize: str = "-O2") -> Cost:
     """Measures a model on an emulated target. Raises TargetError for targets that have no emulator."""
+    target = compiled.target
     if not target.emulators:
         raise TargetError(f"{target.name} has no emulator to count instructions in; choose an emulated target")
     graph = compiled.plan.graph
     with tempfile.TemporaryDirectory(prefix="tinsmith-") as folder:
-        counted = build_model(compiled, target, Path(folder, "count"), instrument="count", optimize=optimize)
+        counted = build_model(compiled, Path(folder, "count"), instrument="count", optimize=optimize)
         with Counter(counted.output) as counter:
             emulate.run(counted, [joined([fixed(graph[n]) for n in graph.inputs])], qemu_args=counter.qemu_args)
             counts = counter.regions()[-1]
+        cycles = estimate(counted.output, counts) if applies(target.flags) else None
         # Sizes and stack are those of the code that ships, which has no hooks in it.
-        shipped = build_model(compiled, target, Path(folder, "ship"), instrument="none", optimize=optimize)
+        shipped = build_model(compiled, Path(folder, "ship"), instrument="none", optimize=optimize)
         assert shipped.map_file is not None
         model_objects = sorted((shipped.objects / "model").glob("*.o"))
         sizes = flash(shipped.map_file, model_objects, api(compiled))
         stack = worst_case(shipped.output, sorted((shipped.objects / "model").glob("*.ci")), f"{compiled.name}_run")
-    layers = tuple(
-        Layer(n.name, n.op, ops.find(n.op).macs(Call.of(graph, n)), instructions)
-        for n, instructions in zip(compiled.nodes, counts.nodes, strict=True)
-    )
+    layers = layer_costs(compiled, counts, cycles)
     return Cost(
         compiled.name, target.name, counts.total, sum(layer.macs for layer in layers), compiled.plan.arena_bytes,
         compiled.plan.scratch_bytes, stack.bytes, sizes.code_bytes, sizes.data_bytes, layers,
+        cycles.total if cycles else None,
     )  # fmt: skip
+
+
+def layer_costs(compiled: Compiled, counts: Counts, cycles: Cycles | None) -> tuple[Layer, ...]:
+    """The nodes' shares, in the order in which they run."""
+    graph = compiled.plan.graph
+    estimates = cycles.nodes if cycles else (None,) * len(compiled.nodes)
+    return tuple(
+        Layer(n.name, n.op, ops.find(n.op).macs(Call.of(graph, n)), instructions, estimated)
+        for n, instructions, estimated in zip(compiled.nodes, counts.nodes, estimates, strict=True)
+    )

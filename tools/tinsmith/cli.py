@@ -113,8 +113,7 @@ def compile(
 
     Compile them together with the kernels in firmware/core/ops. The same model gives the same bytes.
     """
-    targets.load(target)
-    compiled = compile_model(model, name)
+    compiled = compile_model(model, targets.load(target), name)
     if dump:
         print_dump(compiled)
     paths = write_files(compiled.files, out_dir)
@@ -149,9 +148,8 @@ def build(
 
     The firmware answers requests with the model's outputs; `tinsmith run` is its other end.
     """
-    chosen = targets.load(target)
-    compiled = compile_model(model, name)
-    built = build_model(compiled, chosen, out_dir, optimize=level(optimize))
+    compiled = compile_model(model, targets.load(target), name)
+    built = build_model(compiled, out_dir, optimize=level(optimize))
     machine = built.emulator.machine if built.emulator else None
     value = {**summary(compiled), "target": target, "output": str(built.output), "machine": machine}
     report(as_json, value, lambda: show.built(out, compiled, built))
@@ -181,13 +179,12 @@ def run(
 
     Float arrays are quantized with the model's own scale; integer arrays pass as they are.
     """
-    chosen = targets.load(target)
-    compiled = compile_model(model)
+    compiled = compile_model(model, targets.load(target))
     graph = compiled.plan.graph
     if output and len(output) != len(graph.outputs):
         raise InputError(f"the model has {len(graph.outputs)} outputs, {len(output)} --output files were given")
     samples = from_files(graph, inputs, saturate)
-    with runner(compiled, chosen) as device:
+    with runner(compiled) as device:
         results = device.run(samples)
     stacked = [stack([r[i] for r in results], graph[n]) for i, n in enumerate(graph.outputs)]
     for path, array in zip(output, stacked, strict=False):
@@ -230,13 +227,12 @@ def verify(
 
     Exits with 1 and names the first layer that differs if a single byte does.
     """
-    chosen = targets.load(target)
-    compiled = compile_model(model)
+    compiled = compile_model(model, targets.load(target))
     given: list[Sample] = from_files(compiled.source, inputs) if inputs else []
     with Progress(console=err, transient=True, disable=as_json) as bar:
         task = bar.add_task(f"{compiled.name} on {target}", total=None)
         verdict = compare(
-            compiled, chosen, samples, seed, given, lambda n, total: bar.update(task, completed=n, total=total)
+            compiled, samples, seed, given, lambda n, total: bar.update(task, completed=n, total=total)
         )
     report(as_json, verdict.as_dict(), lambda: show.verdict(out, verdict))
     if not verdict.passed:
@@ -261,7 +257,7 @@ def bench(
     costs = []
     with Progress(console=err, transient=True, disable=as_json) as bar:
         for path in bar.track(models, description=f"measuring on {target}"):
-            costs.append(measure(compile_model(path), chosen, level(optimize)))
+            costs.append(measure(compile_model(path, chosen), level(optimize)))
     report(as_json, [c.as_dict() for c in costs], lambda: show.costs(out, costs, layers))
 
 

@@ -99,27 +99,26 @@ def demonstrate(step: Callable[[str], None]) -> Result:
     """Runs every held-out digit everywhere; `step` is told what happens next."""
     images, labels = held_out()
     step("Compiling digits.tflite to C")
-    compiled = compile_model(RECIPE / "digits.tflite")
-    tensor = compiled.source[compiled.source.inputs[0]]
+    device, host_model = (compile_model(RECIPE / "digits.tflite", targets.load(t)) for t in (DEVICE, "host"))
+    tensor = device.source[device.source.inputs[0]]
     inputs = list(samples.batch(tensor, images, Path("held-out digits"), saturate=False))
 
     def place(name: str, outputs: Sequence[Array]) -> Place:
         rows = np.stack([output.reshape(-1) for output in outputs])
         return Place(name, rows, int((rows.argmax(axis=1) == labels).sum()))
 
-    def on(target: targets.Target) -> list[Array]:
-        with runner(compiled, target) as built:
+    def on(compiled: Compiled) -> list[Array]:
+        with runner(compiled) as built:
             return [outputs[0] for outputs in built.run([[value] for value in inputs])]
 
-    device = targets.load(DEVICE)
     step(f"Running {len(labels)} digits on this computer")
-    host = place("this computer", on(targets.load("host")))
+    host = place("this computer", on(host_model))
     step(f"Running {len(labels)} digits on an emulated {DEVICE}")
     emulated = place(f"emulated {DEVICE}", on(device))
     step("Asking TensorFlow Lite Micro")
-    judged = reference(compiled, inputs)
+    judged = reference(device, inputs)
     step("Counting instructions and bytes")
-    cost = bench(compiled, device)
+    cost = bench(device)
     judge = place("TensorFlow Lite Micro", judged) if judged else None
     return Result(images, labels, host, emulated, judge, cost)
 

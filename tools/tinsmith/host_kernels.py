@@ -152,8 +152,8 @@ class Kernels:
         function(ctypes.byref(bound.struct), arena.bytes.ctypes.data, row, end)
 
 
-def build(folder: Path, sanitize: bool = False, optimize: str = "-O1") -> Kernels:
-    """Compiles every kernel into folder/kernels.so and loads it; see toolchain.build for `sanitize`.
+def compile_kernels(folder: Path, sanitize: bool = False, optimize: str = "-O1") -> Path:
+    """Compiles every kernel into a shared library in `folder`; see toolchain.build for `sanitize`.
 
     Raises TargetError if a kernel does not compile without warnings.
     """
@@ -163,7 +163,7 @@ def build(folder: Path, sanitize: bool = False, optimize: str = "-O1") -> Kernel
         targets.load("host"), sources, [core], folder / "kernels.so", kind="shared", optimize=optimize,
         instrument="none", sanitize=sanitize,
     )  # fmt: skip
-    return Kernels(built.output)
+    return built.output
 
 
 class Program:

@@ -19,6 +19,7 @@ from .emit.render import identifier
 from .errors import TargetError, TinsmithError
 from .graph import Array, Graph, Node
 from .load.tflite import load_file
+from .ops import Call
 from .passes import lower
 from .paths import firmware
 from .plan import Plan, plan
@@ -29,10 +30,11 @@ Values = Sequence[Array]  # one array for each input or output of the model, in 
 
 @dataclass(frozen=True)
 class Compiled:
-    """A model as it was loaded, its plan, and the files that the plan became."""
+    """A model as it was loaded, its plan for a target, and the files that the plan became."""
 
     name: str  # C identifier
     path: Path
+    target: Target
     source: Graph
     plan: Plan
     files: Mapping[str, str]
@@ -43,16 +45,16 @@ class Compiled:
         return tuple(n for n in self.plan.graph.nodes if not ops.find(n.op).view)
 
 
-def compile_model(path: Path, name: str | None = None) -> Compiled:
-    """Loads, lowers, plans and writes a model (.tflite).
+def compile_model(path: Path, target: Target, name: str | None = None) -> Compiled:
+    """Loads, lowers, plans and writes a model (.tflite) for a target's kernels.
 
     `name` prefixes everything in the generated C; by default it is made from the file's name.
     Raises ModelError for damaged files and Unsupported for models that cannot be compiled.
     """
     source = load_file(path)
     symbol = identifier(name or path.stem)
-    planned = plan(lower(source))
-    return Compiled(symbol, path, source, planned, linked(planned, symbol))
+    planned = plan(lower(source), target.kernels)
+    return Compiled(symbol, path, target, source, planned, linked(planned, symbol))
 
 
 def write_files(files: Mapping[str, str], folder: Path) -> list[Path]:
@@ -72,12 +74,13 @@ def write_files(files: Mapping[str, str], folder: Path) -> list[Path]:
 
 def kernel_sources(compiled: Compiled) -> list[Path]:
     """The kernels' source files that the model needs."""
-    return [firmware() / "core" / "ops" / f"{op.lower()}.c" for op in sorted({n.op for n in compiled.nodes})]
+    calls = [Call.of(compiled.plan.graph, n) for n in compiled.nodes]
+    names = {name for call in calls for name in ops.select(call, compiled.plan.arch).sources}
+    return [firmware() / "core" / name for name in sorted(names)]
 
 
 def build_model(
     compiled: Compiled,
-    target: Target,
     folder: Path,
     *,
     instrument: toolchain.Instrument = "check",
@@ -85,13 +88,14 @@ def build_model(
     sanitize: bool = False,
 ) -> toolchain.Built:
     """Writes the model's files to a folder and builds NAME.so (host) or NAME.elf (firmware) beside them."""
+    target = compiled.target
     write_files(compiled.files, folder)
     sources = [folder / f"{compiled.name}.c", *kernel_sources(compiled)]
     kind: toolchain.Kind = "firmware" if target.emulators else "shared"
     return toolchain.build(
         target, sources, [folder], folder / f"{compiled.name}{'.elf' if target.emulators else '.so'}",
         kind=kind, optimize=optimize, instrument=instrument, sanitize=sanitize, keep=api(compiled),
-        defines=[*toolchain.infer_defines(compiled.name), f'TIN_ARCH_HEADER="arch/{target.primitives}.h"'],
+        defines=toolchain.infer_defines(compiled.name),
     )  # fmt: skip
 
 
@@ -111,11 +115,11 @@ class Runner(Protocol):
 
 
 @contextmanager
-def runner(compiled: Compiled, target: Target, *, sanitize: bool = False) -> Iterator[Runner]:
-    """Builds the model for a target in a temporary folder and yields what runs it there."""
+def runner(compiled: Compiled, *, sanitize: bool = False) -> Iterator[Runner]:
+    """Builds the model for its target in a temporary folder and yields what runs it there."""
     with tempfile.TemporaryDirectory(prefix="tinsmith-") as folder:
-        built = build_model(compiled, target, Path(folder), sanitize=sanitize)
-        yield EmulatedRunner(compiled, built) if target.emulators else HostRunner(compiled, built)
+        built = build_model(compiled, Path(folder), sanitize=sanitize)
+        yield EmulatedRunner(compiled, built) if compiled.target.emulators else HostRunner(compiled, built)
 
 
 def split(data: bytes, graph: Graph, names: Sequence[str]) -> list[Array]:

@@ -45,6 +45,7 @@ class Plan:
     buffers: tuple[Buffer, ...]
     roots: Mapping[str, str]  # tensor -> the buffer that holds it
     packing: str  # which order of packing won
+    arch: tuple[str, ...] = ()  # whose kernels run, best first; behind them the portable ones
 
     @cached_property
     def by_name(self) -> Mapping[str, Buffer]:
@@ -75,7 +76,7 @@ def scratch_name(node: Node) -> str:
     return f"{SCRATCH}{node.outputs[0]}"
 
 
-def plan(graph: Graph) -> Plan:
+def plan(graph: Graph, arch: tuple[str, ...] = ()) -> Plan:
     """Places all buffers by several orders of packing and a local search, and keeps the smallest arena.
 
     Raises Unsupported for models whose output does not depend on their input.
@@ -84,10 +85,10 @@ def plan(graph: Graph) -> Plan:
         if graph[name].data is not None:
             raise Unsupported(f"{graph.name}: the output {name!r} does not depend on the input")
     roots = find_roots(graph)
-    buffers = list(lifetimes(graph, roots))
-    offsets, packing = best_packing(buffers, conflicts(graph, roots, buffers))
+    buffers = list(lifetimes(graph, roots, arch))
+    offsets, packing = best_packing(buffers, conflicts(graph, roots, buffers, arch))
     placed = tuple(Buffer(b.name, b.nbytes, b.first, b.last, o) for b, o in zip(buffers, offsets, strict=True))
-    return Plan(graph, placed, roots, packing)
+    return Plan(graph, placed, roots, packing, arch)
 
 
 def find_roots(graph: Graph) -> dict[str, str]:
@@ -99,7 +100,7 @@ def find_roots(graph: Graph) -> dict[str, str]:
     return roots
 
 
-def lifetimes(graph: Graph, roots: Mapping[str, str]) -> Iterator[Buffer]:
+def lifetimes(graph: Graph, roots: Mapping[str, str], arch: Sequence[str]) -> Iterator[Buffer]:
     """One buffer for each root, and one for each node's scratch."""
     first: dict[str, int] = {name: -1 for name in graph.inputs}
     last: dict[str, int] = {name: -1 for name in graph.inputs}
@@ -115,7 +116,8 @@ def lifetimes(graph: Graph, roots: Mapping[str, str]) -> Iterator[Buffer]:
     for name in dict.fromkeys(roots.values()):
         yield Buffer(name, graph[name].nbytes, first[name], last[name])
     for i, node in enumerate(graph.nodes):
-        nbytes = ops.find(node.op).scratch_bytes(ops.Call.of(graph, node))
+        call = ops.Call.of(graph, node)
+        nbytes = ops.select(call, arch).scratch_bytes(call)
         if nbytes:
             yield Buffer(scratch_name(node), nbytes, i, i)
 
@@ -123,9 +125,11 @@ def lifetimes(graph: Graph, roots: Mapping[str, str]) -> Iterator[Buffer]:
 Forbidden = tuple[int, int]  # open interval of (offset of the other buffer - own offset)
 
 
-def conflicts(graph: Graph, roots: Mapping[str, str], buffers: Sequence[Buffer]) -> list[dict[int, Forbidden]]:
+def conflicts(
+    graph: Graph, roots: Mapping[str, str], buffers: Sequence[Buffer], arch: Sequence[str]
+) -> list[dict[int, Forbidden]]:
     """For each buffer: the others alive at the same time, and the distances at which they would collide."""
-    separations = dict(allowed_overlaps(graph, roots))
+    separations = dict(allowed_overlaps(graph, roots, arch))
     result: list[dict[int, Forbidden]] = [{} for _ in buffers]
     for i, a in enumerate(buffers):
         for j, b in enumerate(buffers[:i]):
@@ -139,10 +143,13 @@ def conflicts(graph: Graph, roots: Mapping[str, str], buffers: Sequence[Buffer])
     return result
 
 
-def allowed_overlaps(graph: Graph, roots: Mapping[str, str]) -> Iterator[tuple[tuple[str, str], int]]:
+def allowed_overlaps(
+    graph: Graph, roots: Mapping[str, str], arch: Sequence[str]
+) -> Iterator[tuple[tuple[str, str], int]]:
     """((input buffer, output buffer), least distance from the output up to the input) where ops allow it."""
     for node in graph.nodes:
-        op, call = ops.find(node.op), ops.Call.of(graph, node)
+        call = ops.Call.of(graph, node)
+        op = ops.select(call, arch)
         if op.view:
             continue
         out = roots[node.outputs[0]]

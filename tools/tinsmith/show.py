@@ -20,7 +20,7 @@ from .verify import Verdict
 
 def table(*columns: str) -> Table:
     """A plain table; columns whose heading begins with > are numbers. What is too long is cut, never folded."""
-    result = Table(box=None, pad_edge=False, header_style="bold")
+    result = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for column in columns:
         # Names may be as long as they like; they alone give way where the terminal is narrow.
         style: Literal["left", "right"] = "right" if column.startswith(">") else "left"

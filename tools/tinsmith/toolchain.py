@@ -100,7 +100,7 @@ def build(
     flags += [f"-I{path}" for path in (*include_dirs, FIRMWARE / "core", FIRMWARE / "ports", *ports)]
 
     hooks = ["-include", "port.h"] if instrument != "none" else []
-    commands = _compile(target, [*flags, *hooks], sources, objects / "model")
+    commands = _compile(target, flags, sources, objects / "model", hooks)
     commands += _compile(target, flags, _sources_in(ports), objects / "port")
     if firmware:
         commands += _compile(target, flags, _sources_in([FIRMWARE / "apps" / app]), objects / "app")
@@ -143,8 +143,10 @@ def _sources_in(folders: Iterable[Path]) -> list[Path]:
     return files
 
 
-def _compile(target: Target, flags: Sequence[str], files: Sequence[Path], folder: Path) -> list[Command]:
-    """One object per file; each command ends with the object's path."""
+def _compile(
+    target: Target, flags: Sequence[str], files: Sequence[Path], folder: Path, hooks: Sequence[str] = ()
+) -> list[Command]:
+    """One object per file; each command ends with the object's path. `hooks` are flags for C alone."""
     folder.mkdir(parents=True, exist_ok=True)
     commands: list[Command] = []
     taken: set[str] = set()
@@ -153,7 +155,9 @@ def _compile(target: Target, flags: Sequence[str], files: Sequence[Path], folder
         while name in taken:  # two folders may both have an add.c
             name += "_"
         taken.add(name)
-        command = (*compiler(target), *flags, "-c", str(source), "-o", str(folder / f"{name}.o"))
+        # What is included in front of C would not assemble.
+        front = hooks if source.suffix == ".c" else ()
+        command = (*compiler(target), *flags, *front, "-c", str(source), "-o", str(folder / f"{name}.o"))
         _run(target, command)
         commands.append(command)
     return commands

@@ -12,7 +12,6 @@ from .graph import Array
 from .judge import Judge
 from .pipeline import Compiled, Runner, runner
 from .samples import Sample, made_up
-from .targets import Target
 
 
 @dataclass(frozen=True)
@@ -57,13 +56,12 @@ class Verdict:
 
 def verify(
     compiled: Compiled,
-    target: Target,
     samples: int = 100,
     seed: int = 0,
     given: Sequence[Sample] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Verdict:
-    """Runs `samples` made-up samples, and the given ones, through the judge and the target.
+    """Runs `samples` made-up samples, and the given ones, through the judge and the model's target.
 
     `progress` is called with (samples judged, all samples). Raises TargetError where either cannot run.
     """
@@ -74,12 +72,12 @@ def verify(
     for done, (_, sample) in enumerate(cases, 1):
         expected.append(judge.run(sample))
         progress(done, len(cases))
-    with runner(compiled, target) as device:
+    with runner(compiled) as device:
         got = device.run([sample for _, sample in cases])
         wrong = [i for i, (a, b) in enumerate(zip(expected, got, strict=True)) if not same(a, b)]
         first = locate(compiled, device, data, wrong[0], *cases[wrong[0]]) if wrong else None
     compared = len(cases) * sum(compiled.source[n].nbytes for n in compiled.source.outputs)
-    return Verdict(compiled.name, target.name, len(cases), compared, len(wrong), first)
+    return Verdict(compiled.name, compiled.target.name, len(cases), compared, len(wrong), first)
 
 
 def same(a: Sequence[Array], b: Sequence[Array]) -> bool:

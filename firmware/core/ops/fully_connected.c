@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "tin_arch.h"
+#include "tin_dot.h"
 #include "tin_math.h"
 #include "tin_ops.h"
 

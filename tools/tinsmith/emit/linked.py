@@ -84,7 +84,8 @@ def describe(graph: Graph, node: Node) -> str:
 
 def node_entry(plan: Plan, node: Node, index: int, arrays: Arrays) -> dict[str, Any]:
     """Everything the template needs to define one node's parameters and call its kernel."""
-    op, call = ops.find(node.op), Call.of(plan.graph, node)
+    call = Call.of(plan.graph, node)
+    op = ops.select(call, plan.arch)
     views = [rows_of(plan, call, op, call.input(i), arrays) for i in op.runtime_inputs(call)]
     name = f"node{index}"
     separate = op.runtime_arity is None
@@ -164,7 +165,7 @@ def tensor_report(plan: Plan, t: Tensor) -> dict[str, Any]:
 def layer_report(plan: Plan, node: Node) -> dict[str, Any]:
     call = Call.of(plan.graph, node)
     return {
-        "name": node.name, "op": node.op, "macs": ops.find(node.op).macs(call),
+        "name": node.name, "op": node.op, "kernel": ops.select(call, plan.arch).kernel, "macs": ops.find(node.op).macs(call),
         "inputs": [n for n in node.inputs if n is not None], "output": tensor_report(plan, call.y),
     }  # fmt: skip
 

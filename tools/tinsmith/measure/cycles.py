@@ -6,7 +6,7 @@ blocks are not in it. Never publish it as a latency, and never without the word.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,14 @@ class Cycles:
     @property
     def total(self) -> int:
         return sum(self.nodes) + self.overhead
+
+
+def applies(flags: Collection[str]) -> bool:
+    """Whether compiler flags choose the one core that `estimate` knows.
+
+    The file cannot tell: a Cortex-M7 has the same instructions and another pipeline.
+    """
+    return "-mcpu=cortex-m4" in flags
 
 
 def estimate(elf: Path, counts: Counts, objdump: str | None = None) -> Cycles:

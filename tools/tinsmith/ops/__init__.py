@@ -1,34 +1,62 @@
 """The table of ops: every module in this folder that does not begin with an underscore holds some.
 
 Adding an op means adding a file here and its kernel in firmware/core/ops/; nothing else lists them.
+A kernel for a special instruction set is a file in tools/tinsmith/arch/<arch>/ and one in firmware/core/arch/<arch>/.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from .base import Call, Op, Shape
 
-__all__ = ["Call", "Op", "Shape", "find", "table"]
+__all__ = ["Call", "Op", "Shape", "find", "select", "special_kernels", "table"]
 
 
 @cache
 def table() -> Mapping[str, Op]:
-    """All ops by name, in alphabetical order."""
-    found: dict[str, Op] = {}
-    for info in pkgutil.iter_modules(__path__):
+    """All ops by name, in alphabetical order. Each is also its own portable kernel."""
+    return {op.name: op for op in sorted(classes(__name__), key=lambda op: op.name)}
+
+
+@cache
+def special_kernels() -> Mapping[tuple[str, str], Op]:
+    """Kernels for special instruction sets, by (arch, op name): the modules of tools/tinsmith/arch/<arch>/."""
+    folder = importlib.import_module(f"{__package__.rpartition('.')[0]}.arch")
+    found = {}
+    for info in pkgutil.iter_modules(folder.__path__):
+        if info.ispkg:
+            for op in classes(f"{folder.__name__}.{info.name}"):
+                if op.arch == info.name:
+                    found[op.arch, op.name] = op
+    return dict(sorted(found.items()))
+
+
+def classes(package: str) -> list[Op]:
+    """One instance of each op class that a module of the package defines by itself."""
+    found = []
+    for info in pkgutil.iter_modules(importlib.import_module(package).__path__):
         if info.name.startswith("_") or info.name == "base":
             continue
-        module = importlib.import_module(f"{__name__}.{info.name}")
+        module = importlib.import_module(f"{package}.{info.name}")
         for member in vars(module).values():
-            if isinstance(member, type) and issubclass(member, Op) and "name" in vars(member):
-                found[member.name] = member()
-    return dict(sorted(found.items()))
+            if isinstance(member, type) and issubclass(member, Op) and member.__module__ == module.__name__:
+                found.append(member())
+    return found
 
 
 def find(name: str) -> Op:
     """The op of that name; KeyError if there is none."""
     return table()[name]
+
+
+def select(call: Call, arch: Sequence[str]) -> Op:
+    """The kernel that runs a call: that of the first arch which has one that suits, else the portable one."""
+    for name in arch:
+        kernel = special_kernels().get((name, call.node.op))
+        if kernel is not None and kernel.suits(call):
+            return kernel
+    return find(call.node.op)

@@ -17,7 +17,7 @@ ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
 
 def random_ratio(rng: Generator, decades: float = 1.0) -> float:
     """A factor between scales: mostly near 1, at times so far off that multipliers vanish or shift left."""
-    return float(10 ** rng.uniform(*((-decades, decades) if rng.random() < 0.85 else (-11, 8))))
+    return float(10 ** rng.uniform(*((-decades, decades) if rng.random() < 0.85 else (-11, 11))))
 
 
 def random_shape(rng: Generator, rank: int, most: int = 8) -> tuple[int, ...]:

@@ -118,10 +118,24 @@ class Op:
     internal: ClassVar[bool] = False  # made by passes; no file format has it
     lowered: ClassVar[str] = ""  # what becomes of an op that has no kernel and is no view
 
+    #: Kernels for special instruction sets are subclasses in tools/tinsmith/arch/<arch>/ that say otherwise here.
+    arch: ClassVar[str] = ""
+    extra_sources: ClassVar[tuple[str, ...]] = ()  # beside `source`, relative to firmware/core
+
     @property
     def kernel(self) -> str:
         """The C function."""
-        return f"tin_{self.name.lower()}"
+        return f"tin_{self.name.lower()}" + (f"_{self.arch}" if self.arch else "")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The kernel's source files, relative to firmware/core."""
+        folder = f"arch/{self.arch}" if self.arch else "ops"
+        return (f"{folder}/{self.name.lower()}.c", *self.extra_sources)
+
+    def suits(self, call: Call) -> bool:
+        """Whether this kernel computes the call; a kernel for everything always does."""
+        return True
 
     # -- what is right -----------------------------------------------------------------------------
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator
 
-from ..graph import Array
+from ..graph import Array, Graph, Tensor
+from ._examples import random_shape, single
 from ._shape_arithmetic import Folded
 from .base import Call, Shape, rule
 
@@ -34,3 +37,12 @@ class Pack(Folded):
 
     def reference(self, call: Call, inputs: list[Array | None]) -> Array:
         return np.stack([x for x in inputs if x is not None]).astype(call.y.dtype)
+
+    def examples(self, rng: Generator) -> Iterator[Graph]:
+        while True:
+            shape, count = random_shape(rng, int(rng.integers(0, 3)), 4), int(rng.integers(1, 7))
+            values: Array = rng.integers(-99, 100, (count, *shape), np.int32)
+            inputs = [Tensor(f"x{i}", shape, v.dtype, None, np.asarray(v)) for i, v in enumerate(values)]
+            graph = single(self, self.Attrs(values_count=count), inputs, Tensor("y", (1,), np.dtype(np.int32)))
+            if graph is not None:
+                yield graph

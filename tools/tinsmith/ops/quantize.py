@@ -21,7 +21,7 @@ class Quantize(Tabulated):
 
     name = "QUANTIZE"
     onnx = ("QuantizeLinear",)
-    max_version = 3
+    max_version = 5
 
     @dataclass(frozen=True)
     class Attrs:
@@ -58,7 +58,8 @@ class Quantize(Tabulated):
         assert x is not None
         info = np.iinfo(call.y.dtype)
         if call.x.dtype == np.float32:
-            scaled = (x / np.float32(call.y.scale)).astype(np.float64)
+            with np.errstate(over="ignore"):
+                scaled = (x / np.float32(call.y.scale)).astype(np.float64)
             # Values beyond this saturate whatever the zero point; clipping keeps the conversion defined.
             rounded = np.clip(np.sign(scaled) * np.floor(np.abs(scaled) + 0.5), -(2.0**20), 2.0**20)
             out = np.nan_to_num(rounded).astype(np.int64) + call.y.zero_point

@@ -47,7 +47,7 @@ class Target:
     package: str  # Debian packages of the compiler and its C library
     flags: tuple[str, ...]  # choose the instruction set, when compiling and when linking
     libraries: tuple[str, ...]
-    primitives: str  # header in firmware/core/arch
+    kernels: tuple[str, ...]  # folders in firmware/core/arch whose kernels it runs, best first
     ports: tuple[str, ...]  # folders in firmware/ports
     link_flags: tuple[str, ...] = ()
     emulators: tuple[Emulator, ...] = ()  # in order of preference

@@ -1,9 +1,9 @@
-/* Primitives in plain C: what every target can run, and the oracle of all faster ones.
+/* Dot products in plain C.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#ifndef TIN_ARCH_PORTABLE_H
-#define TIN_ARCH_PORTABLE_H
+#ifndef TIN_DOT_H
+#define TIN_DOT_H
 
 #include <stdint.h>
 
@@ -27,4 +27,4 @@ static inline int32_t tin_dot_constant(int32_t acc, const int8_t *w, int32_t x, 
     return acc;
 }
 
-#endif /* TIN_ARCH_PORTABLE_H */
+#endif /* TIN_DOT_H */
