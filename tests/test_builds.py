@@ -118,3 +118,10 @@ def test_an_installed_package_brings_the_core_along(tmp_path: Path) -> None:
     build = "from tinsmith.cli import main; main()"
     run(*python, build, "build", MODEL, "--out", tmp_path / "out", PYTHONPATH=str(site))
     assert hasattr(ctypes.CDLL(str(tmp_path / "out" / "digits.so")), "digits_run")
+
+
+def test_cmake_refuses_a_target_that_does_not_exist(tmp_path: Path) -> None:
+    needs.programs("gcc", "cmake")
+    command = ("cmake", "-S", REPOSITORY, "-B", tmp_path, "-DTINSMITH_TARGET=cortex-m99")
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    assert result.returncode and "no Tinsmith target 'cortex-m99'" in " ".join(result.stderr.split())
