@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 import pytest
@@ -16,7 +18,7 @@ def lacking(reason: str) -> NoReturn:
     """Skip the test; fail it in automation, where a skipped test would go unnoticed."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
-    pytest.skip(reason)
+    pytest.skip(reason, allow_module_level=True)
 
 
 def programs(*names: str) -> None:
@@ -24,6 +26,14 @@ def programs(*names: str) -> None:
     missing = [name for name in names if shutil.which(name) is None]
     if missing:
         lacking(f"not installed: {', '.join(missing)}")
+
+
+def module(name: str) -> ModuleType:
+    """An optional module, such as the official runtime; skip without it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        lacking(f"not installed: {error.name or name}")
 
 
 def zoo() -> Path:

@@ -66,7 +66,7 @@ def expected(inputs: bytes) -> bytes:
 @compilers
 def test_a_cmake_project_gets_the_model_s_answers(compiler: str, tmp_path: Path) -> None:
     needs.programs(compiler, "cmake", "make")
-    pytest.importorskip("tflite_micro")
+    needs.module("tflite_micro")
     inputs = b"".join(sample[0].tobytes() for _, sample in made_up(load_file(MODEL), 20, seed=4))
     command = Path(sys.executable).with_name("tinsmith")
     run("cmake", "-S", REPOSITORY / "tests" / "fixtures" / "consumer", "-B", tmp_path,

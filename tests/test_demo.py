@@ -29,8 +29,8 @@ def result() -> demo.Result:
 @pytest.mark.slow
 def test_the_demo_reaches_the_manifest_s_accuracy_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
     needs.programs("gcc", "arm-none-eabi-gcc", "qemu-system-arm")
-    pytest.importorskip("sklearn")
-    pytest.importorskip("tflite_micro")
+    needs.module("sklearn")
+    needs.module("tflite_micro")
     assert demo.main(["--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     expected = tomllib.loads((demo.RECIPE / "manifest.toml").read_text())["expected"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import struct
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from needs import programs as need
 
 from tinsmith import emulate, targets, toolchain
 from tinsmith.errors import InputError, TargetError
@@ -22,15 +22,6 @@ UNLUCKY = 13  # the value of b on which a faulty build misbehaves
 ARENA = 41
 
 everywhere = pytest.mark.parametrize("name", EMULATED)
-
-
-def need(*programs: str) -> None:
-    """Skip without these programs, except where everything must be installed."""
-    missing = [program for program in programs if shutil.which(program) is None]
-    if missing and os.environ.get("CI") == "true":
-        pytest.fail(f"not installed: {', '.join(missing)}")
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
 
 
 def firmware(name: str, folder: Path, *defines: str) -> toolchain.Built:

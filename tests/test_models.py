@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 import tflite
@@ -16,8 +17,8 @@ import tflite
 from tinsmith.graph import Array
 from tinsmith.save.tflite import save_tflite
 
-pytest.importorskip("sklearn", reason="scikit-learn holds the digits")
-runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
+needs.module("sklearn")  # scikit-learn holds the digits
+runtime: Any = needs.module("tflite_micro.python.tflite_micro.runtime")
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 MANIFESTS = sorted(MODELS.glob("*/manifest.toml"))

@@ -123,3 +123,20 @@ def test_the_licence_is_apache_2_everywhere() -> None:
     sources = [p for p in tracked() if p.suffix in (".c", ".h", ".S", ".ld")]
     assert len(sources) > 20
     assert not [str(p) for p in sources if "SPDX-License-Identifier: Apache-2.0" not in p.read_text()]
+
+
+def test_what_a_test_needs_may_be_missing_but_not_in_automation(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TINSMITH_ZOO", str(tmp_path))
+    assert needs.zoo() == tmp_path
+    monkeypatch.setenv("TINSMITH_ZOO", str(tmp_path / "nowhere"))
+    for automation, outcome in (("", pytest.skip.Exception), ("true", pytest.fail.Exception)):
+        monkeypatch.setenv("CI", automation)
+        with pytest.raises(outcome, match="nowhere"):
+            needs.zoo()
+        with pytest.raises(outcome, match="not installed: program-of-nowhere"):
+            needs.programs("sh", "program-of-nowhere")
+        with pytest.raises(outcome, match="not installed: module_of_nowhere"):
+            needs.module("module_of_nowhere")
+    assert needs.module("json").loads("1") == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from tinsmith.load.tflite import load_file
 from tinsmith.save.tflite import save_tflite
 
 RNG_SEED = 20240
-ZOO = Path(os.environ.get("TINSMITH_ZOO", Path(__file__).resolve().parents[2] / "shared" / "zoo"))
 
 
 @dataclass(frozen=True)
@@ -189,10 +187,8 @@ def test_mean_uses_the_options_of_reductions() -> None:
 
 
 @pytest.mark.parametrize("name", ["kws_int8", "resnet8_int8", "vww96_int8", "ad01_fp32", "person_detect"])
-def test_a_model_that_is_loaded_and_saved_computes_the_same(name: str) -> None:
-    path = next(ZOO.rglob(f"{name}.tflite"), None)
-    if path is None:
-        pytest.skip(f"{name}.tflite is not in {ZOO} (TINSMITH_ZOO)")
+def test_a_model_that_is_loaded_and_saved_computes_the_same(name: str, zoo: Path) -> None:
+    (path,) = zoo.rglob(f"{name}.tflite")
     graph = load_file(path)
     x = graph[graph.inputs[0]]
     original, again = (run(m, int8(x.shape).astype(x.dtype)) for m in (path.read_bytes(), graph))
