@@ -13,9 +13,10 @@ from fuzz.sites import Site
 
 WORDS = (0, 1, 2, 3, 4, 7, 8, 16, 127, 128, 255, 256, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 2**31 - 1, 2**31, 2**32 - 1)
 SMALL = (-2, -1, 0, 1, 2, 3, 4, 5, 6, 8, 9, 16, 17, 32, 33, 64, 100, 127, -128, -129, 128, 255, 256)
+LARGEST_FLOAT = 3.4028234e38  # of 32 bits
 FLOATS = (
-    0.0, -0.0, 1.0, -1.0, math.nan, math.inf, -math.inf, 1e-45, -1e-45, 1e-38, 1.1754944e-38, 3.4028235e38,
-    -3.4028235e38, 1 / 256, 2.0**-31, 2.0**-20, 2.0**20, 2.0**31, 1e-7, 6.0, 0.5,
+    0.0, -0.0, 1.0, -1.0, math.nan, math.inf, -math.inf, 1e-45, -1e-45, 1e-38, 1.1754944e-38,
+    LARGEST_FLOAT, -LARGEST_FLOAT, 1 / 256, 2.0**-31, 2.0**-20, 2.0**20, 2.0**31, 1e-7, 6.0, 0.5,
 )  # fmt: skip
 
 
@@ -33,7 +34,8 @@ class Draft:
         if site.offset + site.width > len(self.data):
             return
         if site.format[-1] in "fd":
-            struct.pack_into(site.format, self.data, site.offset, value)
+            finite = math.isnan(value) or abs(value) <= LARGEST_FLOAT or site.format[-1] == "d"
+            struct.pack_into(site.format, self.data, site.offset, value if finite else math.copysign(math.inf, value))
         else:
             bits = int(value) & ((1 << 8 * site.width) - 1)
             self.data[site.offset : site.offset + site.width] = bits.to_bytes(site.width, "little")

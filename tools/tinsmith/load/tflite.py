@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import tflite
+from flatbuffers.number_types import Int32Flags
 
 from .. import schema
 from ..errors import ModelError
@@ -22,6 +23,7 @@ from ..graph import Array, Graph, Node, Quant, Tensor
 from .options import attrs
 
 SCHEMA_VERSION = 3
+BUILTIN_CODE = 10  # slot of OperatorCode.builtin_code
 MAX_RANK = 8
 MAX_NAME = 1000  # characters; fused layers have names of several hundred
 MAX_ELEMENTS = 2**31 - 1
@@ -141,13 +143,12 @@ class Reader:
         return Tensor(name, shape, dtype, None if dtype.kind == "f" else self.quant(t, name, shape), data, index)
 
     def shape(self, t: Any, name: str) -> tuple[int, ...]:
-        """A batch (or any size) left open is one; the signature, where there is one, marks it by -1."""
+        """The sizes that the file holds; one that it leaves open (-1) is one. `shape_signature` tells which of
+        them may be resized at run time, which nothing here does."""
         shape = [int(d) for d in self.vector(t.ShapeAsNumpy())[: MAX_RANK + 1]]
         if len(shape) > MAX_RANK:
             raise self.fail(f"tensor {name!r} must have at most {MAX_RANK} dimensions; found {t.ShapeLength()}")
-        signature = [int(d) for d in self.vector(t.ShapeSignatureAsNumpy())]
-        signs = signature if len(signature) == len(shape) else shape
-        closed = tuple(1 if -1 in (d, sign) else d for d, sign in zip(shape, signs, strict=True))
+        closed = tuple(1 if d == -1 else d for d in shape)
         size = 1
         for d in closed:
             size *= d
@@ -249,7 +250,8 @@ class Reader:
             )
         code = self.model.OperatorCodes(index)
         # Old writers fill only the deprecated field, which cannot hold newer codes; the larger one counts.
-        number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        # The generated accessor would take the deprecated field alone for small codes, hence the raw slot.
+        number = max(code._tab.GetSlot(BUILTIN_CODE, 0, Int32Flags), code.DeprecatedBuiltinCode())
         name = schema.names(tflite.BuiltinOperator).get(number, f"operator {number}")
         if name == "CUSTOM":
             custom = self.text(code.CustomCode())
