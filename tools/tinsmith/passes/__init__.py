@@ -11,6 +11,7 @@ from .fold_input_offset import fold_input_offset
 from .fold_quantize_pairs import fold_quantize_pairs
 from .fuse_activation import fuse_activation
 from .fuse_padding import fuse_padding
+from .merge_depthwise import merge_depthwise
 from .tabulate import tabulate
 
 Pass = Callable[[Graph], Graph]
@@ -20,6 +21,7 @@ PASSES: tuple[Pass, ...] = (
     fold_quantize_pairs,
     fuse_padding,
     fuse_activation,
+    merge_depthwise,
     tabulate,
     fold_input_offset,
 )
