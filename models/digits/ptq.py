@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from layers import Layer, Network
+
 from tinsmith.graph import Graph, Node, Quant, Tensor
 
 INT8 = np.dtype(np.int8)

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from tflite_micro.python.tflite_micro import runtime
 from threadpoolctl import threadpool_limits
+
 from tinsmith.save.tflite import save_tflite
 
 HERE = Path(__file__).resolve().parent

@@ -16,7 +16,12 @@ def struct_name(op: Op) -> str:
 def core_header() -> str:
     """The text of tin_ops.h."""
     entries = [
-        {"text": f"{op.name}{f' for {op.arch}' if op.arch else ''}: {op.__doc__}", "struct": struct_name(op), "kernel": op.kernel, "fields": members(op)}
+        {
+            "text": f"{op.name}{f' for {op.arch}' if op.arch else ''}: {op.__doc__}",
+            "struct": struct_name(op),
+            "kernel": op.kernel,
+            "fields": members(op),
+        }
         for op in (*ops.table().values(), *ops.special_kernels().values())
         if op.Params is not None
     ]

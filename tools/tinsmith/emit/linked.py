@@ -165,7 +165,8 @@ def tensor_report(plan: Plan, t: Tensor) -> dict[str, Any]:
 def layer_report(plan: Plan, node: Node) -> dict[str, Any]:
     call = Call.of(plan.graph, node)
     return {
-        "name": node.name, "op": node.op, "kernel": ops.select(call, plan.arch).kernel, "macs": ops.find(node.op).macs(call),
+        "name": node.name, "op": node.op, "kernel": ops.select(call, plan.arch).kernel,
+        "macs": ops.find(node.op).macs(call),
         "inputs": [n for n in node.inputs if n is not None], "output": tensor_report(plan, call.y),
     }  # fmt: skip
 
