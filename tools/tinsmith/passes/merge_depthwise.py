@@ -23,7 +23,7 @@ def merge_depthwise(graph: Graph) -> Graph:
         weights = call.input(1)
         assert weights.data is not None and weights.quant is not None
         quant = replace(weights.quant, axis=0) if not weights.quant.per_tensor else Quant(weights.quant.scale, (0,))
-        data = np.ascontiguousarray(np.moveaxis(weights.data, 3, 0))
+        data = np.ascontiguousarray(np.swapaxes(weights.data, 0, 3))
         name = f"{node.outputs[0]}:weights"
         tensor = replace(weights, name=name, shape=data.shape, data=data, quant=quant, source=-1)
         graph = replace(graph, tensors={**graph.tensors, name: tensor})
