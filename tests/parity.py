@@ -147,7 +147,7 @@ def compare(op: Op, count: int, seed: int = 0) -> int:
 
     Raises AssertionError at the first disagreement.
     """
-    rng, seen = generator(op, seed), set()
+    rng, seen = generator(op, seed), set[float]()
     for graph in examples(op, rng, count):
         inputs = list(samples(graph, rng, 3))
         expected = [numpy_outputs(graph, x) for x in inputs]

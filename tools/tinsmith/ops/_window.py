@@ -84,6 +84,10 @@ class Windowed(Op):
         axis = self.window(call).y
         return max(0, row * axis.stride - axis.before)
 
+    def last_input_row(self, call: Call, index: int, row: int) -> int:
+        axis = self.window(call).y
+        return min(axis.size - 1, row * axis.stride - axis.before + (axis.kernel - 1) * axis.dilation)
+
 
 def patches(image: Array, window: Window, fill: int) -> Array:
     """All windows of an image [h, w, c] as a view-like array [out_y, out_x, kernel_y, kernel_x, c] of int64."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
 import numpy as np
 
 from ..graph import Array, Graph, Node, Tensor
+from ._interval import Interval
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -182,6 +183,27 @@ class Op:
         """Random graphs of this op for the parity tests, without end."""
         raise NotImplementedError(self.name)
 
+    # -- what is known beforehand --------------------------------------------------------------------
+
+    def interval(self, call: Call, inputs: Sequence[Interval | None]) -> Interval | None:
+        """Bounds on every channel of the output, given bounds on the inputs; None: nothing is known.
+
+        They must hold for all inputs within their bounds, or shrinking breaks models.
+        """
+        return Interval.whole(call.y)
+
+    def channel_sources(self, call: Call, index: int) -> Array | None:
+        """For each output channel, the channel of input `index` that it is made of, or -1 where it takes none.
+
+        A promise that a channel depends on no others, and that the op stays the same if channels are left out of
+        input and output alike. Input channels that are nobody's source are needed. None: no such promise.
+        """
+        return None
+
+    def fitted_attrs(self, call: Call) -> Any:
+        """The attributes, made to fit tensors that have lost channels."""
+        return call.attrs
+
     # -- what it costs -----------------------------------------------------------------------------
 
     def macs(self, call: Call) -> int:
@@ -212,6 +234,11 @@ class Op:
     def first_input_row(self, call: Call, index: int, row: int) -> int | None:
         """The lowest row of input `index` still needed when output row `row` is computed; None: all."""
         return None
+
+    def last_input_row(self, call: Call, index: int, row: int) -> int:
+        """The highest row of input `index` that output row `row` needs; below the lowest if it needs none."""
+        last = self.rows(call, call.input(index))[0] - 1
+        return last if self.first_input_row(call, index, row) is None else min(row, last)
 
     def separation(self, call: Call, index: int) -> int | None:
         """Bytes by which input `index` must begin above the output for the two to overlap safely.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.random import Generator
 from .. import fixed
 from ..graph import Array, Graph, Tensor
 from ._examples import quantized, random_ratio, random_shape, single
+from ._interval import Interval, channel_count, in_order
 from ._quantized import Int8Op, factor_problem
 from .base import I32, Call, Shape, note, rule
 
@@ -97,6 +98,28 @@ class Mean(Int8Op):
 
     def first_input_row(self, call: Call, index: int, row: int) -> int | None:
         return row
+
+    def separation(self, call: Call, index: int) -> int | None:
+        return 0  # an output takes the place of a value summed for it or for an earlier one
+
+    def interval(self, call: Call, inputs: Sequence[Interval | None]) -> Interval | None:
+        x, (_, count, _), (multiplier, shift) = inputs[0], self.split(call), self.scale(call)
+        if x is None:
+            return Interval.whole(call.y)
+        low, high = count * (x.low - call.x.zero_point), count * (x.high - call.x.zero_point)
+        if not self.keeps_channels(call):
+            channels = len(x.low)
+            low, high = (np.full(channel_count(call.y.shape), e.sum() // channels) for e in (low, high))
+        if not in_order(low, high, shift).all():
+            return Interval.whole(call.y)
+        low, high = (fixed.requantize(e, multiplier, shift) + call.y.zero_point for e in (low, high))
+        return Interval(np.clip(low, -128, 127), np.clip(high, -128, 127))
+
+    def channel_sources(self, call: Call, index: int) -> Array | None:
+        return np.arange(call.y.shape[-1]) if self.keeps_channels(call) else None
+
+    def keeps_channels(self, call: Call) -> bool:
+        return len(call.x.shape) - 1 not in self.axes(call)
 
     def reference(self, call: Call, inputs: list[Array | None]) -> Array:
         assert inputs[0] is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.random import Generator
 
 from ..graph import Array, Graph, Tensor
 from ._examples import quantized, random_shape, single
+from ._interval import Interval, channel_count
 from ._quantized import Int8Op
 from .base import I8, I32, Call, Shape, nhwc, note, rule
 
@@ -75,6 +76,20 @@ class Pad(Int8Op):
 
     def first_input_row(self, call: Call, index: int, row: int) -> int | None:
         return min(max(0, row - self.borders(call)[1][0]), nhwc(call.x.shape)[1])
+
+    def last_input_row(self, call: Call, index: int, row: int) -> int:
+        return min(row - self.borders(call)[1][0], nhwc(call.x.shape)[1] - 1)
+
+    def interval(self, call: Call, inputs: Sequence[Interval | None]) -> Interval | None:
+        if inputs[0] is None:
+            return Interval.whole(call.y)
+        *around, channels = self.borders(call)
+        zero = call.y.zero_point
+        x = inputs[0].union(zero) if any(sum(b) for b in around) else inputs[0]
+        return Interval(*(np.pad(e, channels, constant_values=zero) for e in (x.low, x.high)))
+
+    def channel_sources(self, call: Call, index: int) -> Array | None:
+        return np.pad(np.arange(channel_count(call.x.shape)), self.borders(call)[3], constant_values=-1)
 
     def reference(self, call: Call, inputs: list[Array | None]) -> Array:
         assert inputs[0] is not None
