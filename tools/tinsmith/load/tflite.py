@@ -270,9 +270,9 @@ class Reader:
         # State that keeps its value between runs, and constants of types that numpy lacks, have no data here.
         unknown_types = {t.name for t in graph.tensors.values() if t.dtype.names}
         for node in graph.nodes:
-            for name in node.inputs:
-                if name is not None and name not in written and name not in unknown_types:
-                    raise self.fail(f"node {node.name!r} ({node.op}) reads {name!r} before anything writes it")
+            for source in node.inputs:
+                if source is not None and source not in written and source not in unknown_types:
+                    raise self.fail(f"node {node.name!r} ({node.op}) reads {source!r} before anything writes it")
             for name in node.outputs:
                 if name in written:
                     raise self.fail(f"node {node.name!r} ({node.op}) writes {name!r} a second time")
