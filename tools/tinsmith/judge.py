@@ -45,7 +45,7 @@ class Judge:
 
     def tensor(self, source: int) -> Array:
         """A tensor after the last run, by its index in the file; needs `preserve`."""
-        return np.array(self.interpreter.GetTensor(source, 0))
+        return np.array(self.interpreter.GetTensor(source, 0)["tensor_data"])
 
 
 def import_runtime() -> Any:

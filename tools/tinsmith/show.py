@@ -24,7 +24,7 @@ def table(*columns: str) -> Table:
     for column in columns:
         # Names may be as long as they like; they alone give way where the terminal is narrow.
         style: Literal["left", "right"] = "right" if column.startswith(">") else "left"
-        result.add_column(column.lstrip(">"), justify=style, no_wrap=column != "name", overflow="ellipsis")
+        result.add_column(column.lstrip(">"), justify=style, no_wrap=column not in ("name", "model"), overflow="ellipsis")
     return result
 
 
@@ -114,11 +114,10 @@ def verdict(out: Console, v: Verdict) -> None:
 
 def costs(out: Console, found: Sequence[Cost], layers: bool) -> None:
     out.print(f"one inference on {found[0].target}: retired instructions, and bytes of memory")
-    rows = table("model", ">instructions", ">MACs", ">per MAC", ">arena", ">scratch", ">stack", ">code", ">data")
+    rows = table("model", ">instructions", ">MACs", ">arena", ">scratch", ">stack", ">code", ">data")
     for c in found:
         figures = (c.arena_bytes, c.scratch_bytes, c.stack_bytes, c.flash_code_bytes, c.flash_data_bytes)
-        per_mac = f"{c.instructions / c.macs:.2f}" if c.macs else ""
-        rows.add_row(c.model, f"{c.instructions:,}", f"{c.macs:,}", per_mac, *(f"{f:,}" for f in figures))
+        rows.add_row(c.model, f"{c.instructions:,}", f"{c.macs:,}", *(f"{f:,}" for f in figures))
     out.print(rows)
     for c in found if layers else ():
         out.print(f"\n{c.model}")
