@@ -16,7 +16,7 @@ import numpy as np
 from numpy.random import Generator
 
 from tinsmith import ops
-from tinsmith.check import verify
+from tinsmith.check import findings, verify
 from tinsmith.graph import Array, Graph, Tensor
 from tinsmith.host_kernels import GUARD_BYTES, Kernels, Program, compile_kernels
 from tinsmith.interpret import interpret
@@ -73,9 +73,13 @@ def sample(graph: Graph, t: Tensor, kind: str, rng: Generator) -> Array:
 
 
 def judge(model: Graph | bytes, inputs: Sequence[Inputs]) -> list[Inputs]:
-    """Outputs of the official TensorFlow Lite Micro runtime. Raises RuntimeError where it refuses the model."""
+    """Outputs of the official TensorFlow Lite Micro runtime. Raises RuntimeError where it refuses the model.
+
+    It may end the whole process on models that break our rules, so those are refused with an AssertionError.
+    """
     from tflite_micro.python.tflite_micro import runtime
 
+    assert isinstance(model, bytes) or not findings(model), [str(f) for f in findings(model)]
     blob = model if isinstance(model, bytes) else save_tflite(model)
     interpreter = runtime.Interpreter.from_bytes(blob, arena_size=WHEEL_ARENA)
     count = len(interpreter_outputs(blob))

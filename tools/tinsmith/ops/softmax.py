@@ -56,9 +56,9 @@ class Softmax(Int8Op):
 
     @rule
     def beta_is_usable(self, call: Call) -> str | None:
-        """Beta times the input scale must be at least 2^-26, and positive."""
+        """Beta times the input scale must be above 2^-26."""
         product = call.attrs.beta * call.x.scale
-        return None if 2**-26 <= product < math.inf else f"{product}"
+        return None if 2**-26 < product < math.inf else f"{product}"
 
     def exponentials(self, call: Call) -> Array:
         """exp(-i * scale * beta) in Q0.31 for i = 0, 1, ... as far as they count (PreprocessSoftmaxScaling)."""
