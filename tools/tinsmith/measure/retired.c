@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is used of QEMU's plugin interface, version 1. Distributions do not package its header. */
+/* What is used of QEMU's plugin interface, the same in versions 1 and 2. Distributions do not package its header. */
 typedef uint64_t qemu_plugin_id_t;
 typedef struct qemu_info_t qemu_info_t;
 struct qemu_plugin_tb;
@@ -43,7 +43,7 @@ size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
 extern int qemu_plugin_version;
 int qemu_plugin_install(qemu_plugin_id_t, const qemu_info_t *, int, char **);
 
-int qemu_plugin_version = 1;
+int qemu_plugin_version = PLUGIN_INTERFACE;
 
 enum { BEGIN, END, NODE, MARKERS, CODE = MARKERS };
 static const char *const marker_names[MARKERS] = { "begin", "end", "node" };

@@ -16,11 +16,14 @@ import bisect
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
 from collections import Counter as Tally
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -203,20 +206,35 @@ def build_plugin() -> Path:
     compiler = next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), None)
     if compiler is None:
         raise TargetError("counting instructions needs a C compiler for this machine (cc), and there is none")
-    key = hashlib.sha256(PLUGIN_SOURCE.read_bytes() + " ".join((*_COMPILE, platform.machine())).encode())
+    flags = (*_COMPILE, f"-DPLUGIN_INTERFACE={_interface_version()}")
+    key = hashlib.sha256(PLUGIN_SOURCE.read_bytes() + " ".join((*flags, platform.machine())).encode())
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "tinsmith")
     plugin = cache / f"retired-{key.hexdigest()[:16]}.so"
     if not plugin.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        _compile(compiler, plugin)
+        _compile(compiler, flags, plugin)
     return plugin
 
 
-def _compile(compiler: str, plugin: Path) -> None:
+@cache
+def _interface_version() -> int:
+    """The plugin interface to declare: QEMU took 1 until 8.2 and wants 2 or more since 9.0. What the plugin uses is
+    the same in both; only 7.2 was tried."""
+    for program in ("qemu-system-arm", "qemu-system-riscv32"):
+        try:
+            said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        if found := re.search(r"version (\d+)\.", said):
+            return 1 if int(found[1]) < 9 else 2
+    return 1
+
+
+def _compile(compiler: str, flags: Sequence[str], plugin: Path) -> None:
     """Builds beside the target and renames, so that a parallel build never loads half a file."""
     with tempfile.TemporaryDirectory(dir=plugin.parent) as directory:
         part = Path(directory, plugin.name)
-        command = [compiler, *_COMPILE, str(PLUGIN_SOURCE), "-o", str(part)]
+        command = [compiler, *flags, str(PLUGIN_SOURCE), "-o", str(part)]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise TargetError(f"{compiler} cannot build the counting plugin: {result.stderr.strip()}")
