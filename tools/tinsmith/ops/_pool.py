@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,8 +10,9 @@ from numpy.random import Generator
 
 from ..graph import Array, Graph
 from ._examples import ACTIVATIONS, quantized, random_shape, single
-from ._quantized import FusedActivation, clamp_limits
-from ._window import Windowed, patches
+from ._interval import Interval
+from ._quantized import FusedActivation, clamp_limits, clamped
+from ._window import Axis, Windowed, patches
 from .base import I8, I16, Call, Shape, internal, note, rule
 
 
@@ -70,6 +71,17 @@ class Pool(Windowed, FusedActivation):
         window = self.window(call)
         return 1, window.y.out, window.x.out, call.x.shape[3]
 
+    def interval(self, call: Call, inputs: Sequence[Interval | None]) -> Interval | None:
+        x, window = inputs[0], self.window(call)
+        # A mean or maximum of values lies between the least and the greatest, unless a window holds none.
+        if x is None or not (axis_is_covered(window.y) and axis_is_covered(window.x)):
+            return Interval.whole(call.y)
+        low, high = clamped(call, x.low), clamped(call, x.high)
+        return Interval(low.astype(np.int64), high.astype(np.int64))
+
+    def channel_sources(self, call: Call, index: int) -> Array | None:
+        return np.arange(call.y.shape[3])
+
     def windows(self, call: Call, x: Array) -> tuple[Array, Array]:
         """(values, inside) of all windows [out_y, out_x, kernel_y, kernel_x, c]; inside is 1 in the image, else 0."""
         window = self.window(call)
@@ -95,3 +107,8 @@ class Pool(Windowed, FusedActivation):
             graph = single(self, attrs, [x], replace(x, name="y"))
             if graph is not None:
                 yield graph
+
+
+def axis_is_covered(axis: Axis) -> bool:
+    """Whether every window holds pixels of the image."""
+    return axis.kernel > axis.before and (axis.out - 1) * axis.stride - axis.before < axis.size

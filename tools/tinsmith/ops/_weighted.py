@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from .. import fixed
 from ..graph import Array
-from ._quantized import FusedActivation, clamped, factor_problem
+from ._interval import Interval, in_order
+from ._quantized import FusedActivation, clamp_limits, clamped, factor_problem
+from ._taps import Taps
 from .base import Call, rule
 
 BIAS_SCALE_TOLERANCE = 0.02  # kernel_util.cc, GetQuantizedConvolutionMultipler
@@ -101,6 +106,42 @@ class Weighted(FusedActivation):
         """int8 output from int32 accumulators [..., channels]."""
         multiplier, shift = np.array(self.multipliers(call), np.int64).T
         return clamped(call, fixed.requantize(acc, multiplier, shift) + call.y.zero_point)
+
+    # -- what shrinking needs to know --------------------------------------------------------------
+
+    def taps(self, call: Call) -> Taps | None:
+        """The weights as output x tap x input channel; None where they are not made like that."""
+        return None
+
+    def cut_weights(self, call: Call, kept_in: Array, kept_out: Array) -> Array:
+        """The weights [in the op's own layout] of the channels kept, bool [in] and bool [out]."""
+        raise NotImplementedError(self.name)
+
+    def biased_attrs(self, call: Call) -> Any:
+        """The attributes of the same op once a pass has given it a bias."""
+        return call.attrs
+
+    def centred_bias(self, call: Call) -> Array:
+        """What an input of zero points gives: the bias less the input offset folded into it; int64 [channels]."""
+        bias, weights = call.optional(2), call.input(1).data
+        values: Array = np.zeros(self.channels(call), np.int64)
+        if bias is not None and bias.data is not None:
+            values = bias.data.astype(np.int64).reshape(-1)
+        if call.attrs.offset_folded:
+            assert weights is not None
+            values = fixed.wrap32(values + call.x.zero_point * self.weight_sums(call, weights))
+        return values
+
+    def interval(self, call: Call, inputs: Sequence[Interval | None]) -> Interval | None:
+        taps, x = self.taps(call), inputs[0]
+        if taps is None or x is None:
+            return Interval.whole(call.y)
+        zero, bias = call.x.zero_point, self.centred_bias(call)
+        low, high = (e + bias for e in taps.bounds(Interval(x.low - zero, x.high - zero)))
+        known = in_order(low, high, np.array([shift for _, shift in self.multipliers(call)], np.int64))
+        least, most = clamp_limits(call)
+        ends = (self.requantized(call, np.where(known, e, 0)).astype(np.int64) for e in (low, high))
+        return Interval(*(np.where(known, e, wide) for e, wide in zip(ends, (min(least, most), most), strict=True)))
 
 
 def folded_bias(op: Weighted, call: Call) -> Array:

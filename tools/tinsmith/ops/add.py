@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.random import Generator
 from .. import fixed
 from ..graph import Array, Graph
 from ._examples import ACTIVATIONS, quantized, random_ratio, random_shape, single
+from ._interval import Interval, channel_count
 from ._quantized import FusedActivation, centred, clamp_limits, clamped
 from .base import I8, I32, Call, Shape, internal, nhwc, note, rule
 
@@ -86,6 +87,20 @@ class Add(FusedActivation):
         a, b, y = call.input(0).scale, call.input(1).scale, call.y.scale
         twice = 2 * max(a, b)
         return [fixed.quantize_multiplier(r) for r in (a / twice, b / twice, twice / (2**LEFT_SHIFT * y))]
+
+    def interval(self, call: Call, inputs: Sequence[Interval | None]) -> Interval | None:
+        a, b = inputs
+        if a is None or b is None:
+            return Interval.whole(call.y)
+        # Greater inputs never give a smaller output, and nothing wraps: both inputs are scaled down.
+        low, high = (
+            self.reference(call, [x.astype(np.int8), y.astype(np.int8)]) for x, y in ((a.low, b.low), (a.high, b.high))
+        )
+        return Interval(low.astype(np.int64), high.astype(np.int64))
+
+    def channel_sources(self, call: Call, index: int) -> Array | None:
+        count, own = channel_count(call.y.shape), channel_count(call.input(index).shape)
+        return np.arange(count) if own == count else np.full(count, -1)
 
     def reference(self, call: Call, inputs: list[Array | None]) -> Array:
         scales = self.scales(call)

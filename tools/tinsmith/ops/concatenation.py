@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.random import Generator
 
 from ..graph import Array, Graph, Tensor
 from ._examples import quantized, random_shape, single
+from ._interval import Interval
 from ._quantized import FusedActivation
 from .base import I32, Call, I32s, Shape, note, rule
 
@@ -77,6 +79,26 @@ class Concatenation(FusedActivation):
 
     def first_input_row(self, call: Call, index: int, row: int) -> int | None:
         return row
+
+    def interval(self, call: Call, inputs: Sequence[Interval | None]) -> Interval | None:
+        known = [x for x in inputs if x is not None]
+        if len(known) < len(inputs):
+            return Interval.whole(call.y)
+        if self.along_channels(call):
+            return Interval(np.concatenate([x.low for x in known]), np.concatenate([x.high for x in known]))
+        return functools.reduce(Interval.union, known)
+
+    def channel_sources(self, call: Call, index: int) -> Array | None:
+        own = call.input(index).shape[-1]
+        if not self.along_channels(call):
+            return np.arange(own)
+        sources: Array = np.full(call.y.shape[-1], -1)
+        start = sum(call.input(i).shape[-1] for i in range(index))
+        sources[start : start + own] = np.arange(own)
+        return sources
+
+    def along_channels(self, call: Call) -> bool:
+        return bool(call.attrs.axis % len(call.y.shape) == len(call.y.shape) - 1)
 
     def reference(self, call: Call, inputs: list[Array | None]) -> Array:
         return np.concatenate([x for x in inputs if x is not None], axis=call.attrs.axis)

@@ -10,6 +10,7 @@ from numpy.random import Generator
 from ..graph import Array, Graph
 from ._conv import ConvAttrs, Convolution, random_geometry
 from ._examples import example, quantized, random_shape
+from ._taps import Taps, inside
 from ._weighted import random_weights
 from ._window import patches
 from .base import Call, rule
@@ -38,6 +39,17 @@ class Conv2D(Convolution):
         # Exact in float64: every partial sum is an integer far below 2^53.
         sums = columns.reshape(-1, w[0].size).astype(np.float64) @ w.reshape(len(w), -1).T.astype(np.float64)
         return self.requantized(call, self.accumulators(call, sums.astype(np.int64), b)).reshape(call.y.shape)
+
+    def taps(self, call: Call) -> Taps:
+        weights = call.input(1).data
+        assert weights is not None
+        out_c, kernel_h, kernel_w, in_c = weights.shape
+        return Taps(weights.reshape(out_c, kernel_h * kernel_w, in_c), *inside(self.window(call)))
+
+    def cut_weights(self, call: Call, kept_in: Array, kept_out: Array) -> Array:
+        weights = call.input(1).data
+        assert weights is not None
+        return np.ascontiguousarray(weights[kept_out][..., kept_in])
 
     def examples(self, rng: Generator) -> Iterator[Graph]:
         while True:

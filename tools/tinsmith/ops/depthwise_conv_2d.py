@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -11,6 +12,7 @@ from numpy.random import Generator
 from ..graph import Array, Graph
 from ._conv import ConvAttrs, Convolution, random_geometry
 from ._examples import example, quantized, random_shape
+from ._taps import Taps, inside
 from ._weighted import random_weights
 from ._window import patches
 from .base import Call, rule
@@ -45,6 +47,22 @@ class DepthwiseConv2D(Convolution):
         columns = patches(repeated, self.window(call), call.x.zero_point)
         sums = np.einsum("abijc,ijc->abc", columns, w[0].astype(np.int64))
         return self.requantized(call, self.accumulators(call, sums, b)).reshape(call.y.shape)
+
+    def taps(self, call: Call) -> Taps:
+        weights = call.input(1).data
+        assert weights is not None
+        _, kernel_h, kernel_w, out_c = weights.shape
+        by_tap = weights.reshape(kernel_h * kernel_w, out_c).T[:, :, None]
+        source = np.arange(out_c) // (out_c // call.x.shape[3])
+        return Taps(by_tap, *inside(self.window(call)), source)
+
+    def cut_weights(self, call: Call, kept_in: Array, kept_out: Array) -> Array:
+        weights = call.input(1).data
+        assert weights is not None
+        return np.ascontiguousarray(weights[..., kept_out])
+
+    def fitted_attrs(self, call: Call) -> Any:
+        return replace(call.attrs, depth_multiplier=call.input(1).shape[3] // call.x.shape[3])
 
     def examples(self, rng: Generator) -> Iterator[Graph]:
         while True:

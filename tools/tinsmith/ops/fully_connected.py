@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 
 from ..graph import Array, Graph, Tensor
 from ._examples import ACTIVATIONS, example, quantized, random_shape
+from ._interval import channel_count
 from ._quantized import clamp_limits
+from ._taps import Taps
 from ._weighted import BIAS_SCALE_TOLERANCE, Weighted, folded_bias, random_weights
 from .base import I8, I32, Call, I8s, I32s, Shape, internal, note, rule
 
@@ -32,6 +35,7 @@ class FullyConnected(Weighted):
         asymmetric_quantize_inputs: bool = False
         clamp: tuple[int, int] | None = internal(None)
         offset_folded: bool = internal(False)
+        single_product: bool = internal(False)
 
     @dataclass(frozen=True)
     class Params:
@@ -74,10 +78,16 @@ class FullyConnected(Weighted):
             return call.y.shape
         return rows, units
 
+    def has_single_product(self, call: Call) -> bool:
+        """Whether the scales of input and weights are multiplied in single precision: in files, without a bias."""
+        quant = call.input(1).quant
+        assert quant is not None
+        return bool(call.attrs.single_product or (quant.per_tensor and call.optional(2) is None))
+
     def factors(self, call: Call) -> list[float]:
         quant = call.input(1).quant
         assert quant is not None
-        if not quant.per_tensor or call.optional(2) is not None:
+        if not self.has_single_product(call):
             return super().factors(call)
         # GetQuantizedConvolutionMultipler without a bias multiplies the scales in single precision.
         with np.errstate(over="ignore"):
@@ -110,6 +120,24 @@ class FullyConnected(Weighted):
             weights, folded_bias(self, call), multiplier.astype(np.int32), shift.astype(np.int8),
             weights.shape[1], weights.shape[0], int(not quant.per_tensor), low, high, call.y.zero_point,
         )  # fmt: skip
+
+    def taps(self, call: Call) -> Taps | None:
+        weights, channels = call.input(1).data, channel_count(call.x.shape)
+        assert weights is not None
+        units, depth = weights.shape
+        if depth % channels:
+            return None
+        everywhere = np.ones(depth // channels, bool)
+        return Taps(weights.reshape(units, -1, channels), everywhere, everywhere)
+
+    def cut_weights(self, call: Call, kept_in: Array, kept_out: Array) -> Array:
+        weights = call.input(1).data
+        assert weights is not None
+        cut = weights[kept_out].reshape(int(kept_out.sum()), -1, len(kept_in))[:, :, kept_in]
+        return np.ascontiguousarray(cut.reshape(len(cut), -1))
+
+    def biased_attrs(self, call: Call) -> Any:
+        return replace(call.attrs, single_product=self.has_single_product(call))
 
     def examples(self, rng: Generator) -> Iterator[Graph]:
         while True:

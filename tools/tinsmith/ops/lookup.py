@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.random import Generator
 
 from ..graph import Array, Graph, Tensor
 from ._examples import quantized, random_shape, single
+from ._interval import Interval, channel_count
 from .base import I32, Call, Op, U8s, note, rule
 
 
@@ -35,6 +36,14 @@ class Lookup(Op):
         table = call.input(1)
         fits = table.data is not None and table.size == 256 and table.dtype == call.y.dtype
         return None if fits and call.x.dtype.itemsize == call.y.dtype.itemsize == 1 else f"{table.size} {table.dtype}"
+
+    def interval(self, call: Call, inputs: Sequence[Interval | None]) -> Interval | None:
+        table = call.input(1).data
+        assert inputs[0] is not None and table is not None
+        return inputs[0].through(table)
+
+    def channel_sources(self, call: Call, index: int) -> Array | None:
+        return np.arange(channel_count(call.y.shape))
 
     def first_input_row(self, call: Call, index: int, row: int) -> int | None:
         return row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.random import Generator
 
 from ..graph import Array, Graph
 from ._examples import quantized, random_shape, single
+from ._interval import Interval, channel_count
 from .base import Call, Op, Shape, rule
 
 
@@ -36,6 +37,16 @@ class Reshape(Op):
 
     def output_shape(self, call: Call) -> Shape:
         return call.y.shape
+
+    def interval(self, call: Call, inputs: Sequence[Interval | None]) -> Interval | None:
+        return None if inputs[0] is None else inputs[0].regrouped(channel_count(call.y.shape))
+
+    def channel_sources(self, call: Call, index: int) -> Array | None:
+        own, count = channel_count(call.x.shape), channel_count(call.y.shape)
+        return np.arange(count) % own if count % own == 0 else None
+
+    def fitted_attrs(self, call: Call) -> Attrs:
+        return self.Attrs(new_shape=call.y.shape) if call.attrs else call.attrs
 
     def reference(self, call: Call, inputs: list[Array | None]) -> Array:
         assert inputs[0] is not None

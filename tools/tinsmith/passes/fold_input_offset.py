@@ -20,6 +20,6 @@ def fold_input_offset(graph: Graph) -> Graph:
             call = ops.Call.of(graph, node)
             name = f"{node.outputs[0]}:bias"
             graph = with_constant(graph, name, folded_bias(op, call), call.optional(2))
-            attrs = replace(node.attrs, offset_folded=True)
+            attrs = replace(op.biased_attrs(call), offset_folded=True)
             graph = replaced(graph, node, dataclasses.replace(node, inputs=(*node.inputs[:2], name), attrs=attrs))
     return graph.pruned()
