@@ -12,6 +12,7 @@ from .fold_quantize_pairs import fold_quantize_pairs
 from .fuse_activation import fuse_activation
 from .fuse_padding import fuse_padding
 from .merge_depthwise import merge_depthwise
+from .shrink import shrink
 from .tabulate import tabulate
 
 Pass = Callable[[Graph], Graph]
@@ -23,6 +24,7 @@ PASSES: tuple[Pass, ...] = (
     fuse_activation,
     merge_depthwise,
     tabulate,
+    shrink,
     fold_input_offset,
 )
 
