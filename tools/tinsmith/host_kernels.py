@@ -77,10 +77,12 @@ class Bound:
     alive: tuple[object, ...]
 
 
-def bind(call: Call, inputs: Sequence[View], out: View, scratch: int = 0) -> Bound:
-    """The parameters of one node, given where its tensors lie. Raises OverflowError where a value does not
-    fit its C type."""
-    op = ops.find(call.node.op)
+def bind(call: Call, inputs: Sequence[View], out: View, scratch: int = 0, op: Op | None = None) -> Bound:
+    """The parameters of one node, given where its tensors lie, for its portable kernel or that of `op`.
+
+    Raises OverflowError where a value does not fit its C type.
+    """
+    op = ops.find(call.node.op) if op is None else op
     struct, views = struct_type(op)(), [view.c() for view in inputs]
     alive: list[object] = [*inputs]
     if op.runtime_arity == 1:
@@ -177,10 +179,11 @@ class Program:
 
     def step(self, graph: Graph, node: Node) -> tuple[Bound, int]:
         """(parameters, output rows) of a node."""
-        op, call = ops.find(node.op), Call.of(graph, node)
+        call = Call.of(graph, node)
+        op = ops.select(call, self.plan.arch)
         inputs = [self.view(call, op, call.input(i)) for i in op.runtime_inputs(call)]
         scratch = self.plan.scratch_offset(node) if op.scratch_bytes(call) else 0
-        return bind(call, inputs, self.view(call, op, call.y), scratch), op.rows(call, call.y)[0]
+        return bind(call, inputs, self.view(call, op, call.y), scratch, op), op.rows(call, call.y)[0]
 
     def view(self, call: Call, op: Op, tensor: Tensor) -> View:
         count, stride = op.rows(call, tensor)
