@@ -1,0 +1,137 @@
+"""Requantization with one long multiply on cores with SMMLA, exact by proof.
+
+TFLite rounds twice: x1 = floor((a*m + 2^30) / 2^31), then x1 / 2^r rounded half away from zero. Floors nest, so with
+C = 2^(r-1) + zero * 2^r the two steps and the output's zero point are
+
+    floor((a*m + 2^30 + (C - s) * 2^31) / 2^(31+r)),   s = 1 if a < 0 else 0 (0 too where r = 0)
+
+and s only matters for results up to the zero point: with a fused ReLU, whose low limit is there, it is left out.
+Doubled, the numerator is SMMLAR(2a, m, C - s); times 256, it is SMMLA(256a, m, 128C + 64) without s.
+
+Reference and formula both rise with a. If they agree on both sides of every threshold of the reference within the
+accumulator's range, and at its ends, they agree everywhere: that is what `proved` checks, channel by channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ... import fixed
+from ...graph import Array
+
+MOST_SHIFT = 16  # so that 128 * C fits 32 bits for every zero point
+Formula = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How int32 accumulators of n channels become int8. Arrays are int64 [n]; `lo` and `hi` bound the accumulators."""
+
+    multiplier: Array
+    shift: Array
+    zero: int
+    low: int
+    high: int
+    lo: Array
+    hi: Array
+
+    def reference(self, acc: Array) -> Array:
+        """The outputs of accumulators [n, any]."""
+        y = fixed.requantize(acc, self.multiplier[:, None], self.shift[:, None]) + self.zero
+        return self.clamp(y)
+
+    def clamp(self, y: Array) -> Array:
+        return np.minimum(np.maximum(y, self.low), self.high)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Constants of floor((a*m + 2^30 + (constant - s) * 2^31) / 2^(31 + right)), int64 [n]; s only where `signed`."""
+
+    multiplier: Array
+    constant: Array
+    right: Array
+    signed: Array
+    exact: Array  # bool [n]: proved for the channel's whole range; elsewhere nothing holds
+
+
+def smmla(a: Array, b: Array, c: Array | int) -> Array:
+    """c + the high half of a*b."""
+    return fixed.wrap32(((a * b) >> 32) + c)
+
+
+def smmlar(a: Array, b: Array, c: Array | int) -> Array:
+    """c + the high half of a*b, rounded half up."""
+    return fixed.wrap32(((a * b + 2**31) >> 32) + c)
+
+
+def accumulator_range(weights: Array, bias: Array) -> tuple[Array, Array]:
+    """(least, greatest) bias + sum of w * x over all int8 x, for weights [n, k] and bias [n]; int64, unwrapped."""
+    w = weights.astype(np.int64)
+    above, below = np.maximum(w, 0).sum(axis=1), np.minimum(w, 0).sum(axis=1)
+    b = bias.astype(np.int64)
+    return b - 128 * above + 127 * below, b + 127 * above - 128 * below
+
+
+def thresholds(s: Scaling) -> Array:
+    """[n, 255]: the least accumulator whose unclamped output is at least v, for v = -127 .. 127 in order.
+
+    For right shifts up to 22 and multipliers above 0; elsewhere meaningless.
+    """
+    right = np.clip(-s.shift, 0, 22)[:, None]
+    steps = np.arange(-127, 128)[None, :] - s.zero  # outputs less the zero point
+    ties = (steps << right) - ((np.int64(1) << right) >> 1)
+    ties = ties + ((steps <= 0) & (right > 0))  # half away from zero: below it a tie is not yet enough
+    return -((2**30 - (ties << 31)) // np.maximum(s.multiplier, 1)[:, None])
+
+
+def proved(formula: Formula, s: Scaling) -> Array:
+    """bool [n]: whether a rising formula gives the clamped outputs of accumulators [n, any], all of lo .. hi."""
+    least, most = s.lo[:, None], s.hi[:, None]
+    wide = np.maximum(np.abs(s.lo), np.abs(s.hi)) >= 2**31
+    ends = np.concatenate([least, most], axis=1)
+    expected = s.reference(fixed.wrap32(ends))
+    constant = expected[:, 0] == expected[:, 1]
+    same: Array = (s.clamp(formula(ends)) == expected).all(axis=1) & ~wide
+    at = thresholds(s)
+    wanted = np.broadcast_to(np.arange(-127, 128), at.shape)
+    reached, missed = np.clip(at, least, most), np.clip(at - 1, least, most)
+    above, below = s.reference(reached), s.reference(missed)
+    # The closed form found the reference's own thresholds, wherever they lie in the range and in the limits.
+    inside = (wanted > s.low) & (wanted <= s.high)
+    right = ((above >= wanted) | (reached == most) & (at > most) | ~inside).all(axis=1)
+    right &= ((below < wanted) | (missed == least) & (at <= least) | ~inside).all(axis=1)
+    close = (s.clamp(formula(reached)) == above) & (s.clamp(formula(missed)) == below)
+    return same & (constant | (right & close.all(axis=1) & (s.shift <= 0) & (s.shift >= -22)))
+
+
+def stage(s: Scaling) -> Stage:
+    """Constants for every channel, with their proof. Channels whose output never changes need no multiplier."""
+    ends = s.reference(fixed.wrap32(np.stack([s.lo, s.hi], axis=1)))
+    constant = (ends[:, 0] == ends[:, 1]) & (s.lo >= -(2**31)) & (s.hi < 2**31)
+    right = np.where(constant, 1, np.clip(-s.shift, 0, MOST_SHIFT))
+    middle = (np.int64(1) << right) >> 1
+    signed = np.full(len(right), s.low < s.zero)
+    made = Stage(
+        np.where(constant, 0, s.multiplier),
+        np.where(constant, 2 * ends[:, 0] + 1, middle + s.zero * (np.int64(1) << right)),
+        right, signed, np.ones(len(right), bool),
+    )  # fmt: skip
+    fits = constant | ((s.shift <= 0) & (s.shift >= -MOST_SHIFT) & ((s.shift < 0) | ~signed))
+    fits &= (s.lo >= -(2**30)) & (s.hi < 2**30)
+    return replace(made, exact=fits & proved(lambda a: low_result(made, a), s))
+
+
+def low_result(t: Stage, a: Array) -> Array:
+    """What the kernels compute from accumulators [n, any] below 2^30."""
+    c = t.constant[:, None] - np.where(t.signed[:, None], a < 0, 0)
+    return np.clip(smmlar(2 * a, t.multiplier[:, None], c) >> t.right[:, None], -128, 127)
+
+
+def high_result(t: Stage, a: Array) -> Array:
+    """The same from 256 times accumulators below 2^23, as the upper one of a pair of channels comes."""
+    relu = smmla(256 * a, t.multiplier[:, None], 128 * t.constant[:, None] + 64) >> (t.right[:, None] + 7)
+    return np.where(t.signed[:, None], low_result(t, a), np.clip(relu, -128, 127))
