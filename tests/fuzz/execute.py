@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -46,9 +45,8 @@ def worth_running(graph: Graph, data: bytes) -> bool:
     return len(data) <= MOST_BYTES and activations <= MOST_BYTES and multiply_accumulates(graph) <= MOST_WORK
 
 
-@cache
 def kernels(folder: Path) -> list[str]:
-    """Object files of all kernels, made once."""
+    """Compiles all kernels into a folder; returns the object files."""
     sources = sorted((CORE / "ops").glob("*.c"))
     subprocess.run([*CFLAGS, "-c", *map(str, sources)], cwd=folder, check=True, capture_output=True, text=True)
     return [str(folder / f"{s.stem}.o") for s in sources]
@@ -57,7 +55,8 @@ def kernels(folder: Path) -> list[str]:
 class Bench:
     """Builds and runs batches of candidates in a temporary folder of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, objects: Sequence[str]) -> None:
+        self.objects = objects
         self.folder = tempfile.TemporaryDirectory(prefix="tinsmith-fuzz-")
         self.path = Path(self.folder.name)
         self.rng = np.random.default_rng(0)
@@ -86,7 +85,6 @@ class Bench:
                 yield found
 
     def build(self, names: Sequence[str], batch: Sequence[Candidate]) -> Path:
-        objects = kernels(self.path)
         for name, candidate in zip(names, batch, strict=True):
             for file, text in emit.linked(plan.plan(passes.lower(candidate.graph)), name).items():
                 (self.path / file).write_text(text)
@@ -96,7 +94,7 @@ class Bench:
         (self.path / "models.h").write_text(text)
         program = self.path / "program"
         sources = [f"{name}.c" for name in names]
-        command = [*CFLAGS, "-I.", str(DRIVER), *sources, *objects, "-o", str(program)]
+        command = [*CFLAGS, "-I.", str(DRIVER), *sources, *self.objects, "-o", str(program)]
         subprocess.run(command, cwd=self.path, check=True, capture_output=True, text=True)
         return program
 

@@ -66,18 +66,20 @@ def with_progress(seeds: Sequence[Seed], options: campaign.Options, quiet: bool)
         def show(report: campaign.Report) -> None:
             rate = report.inputs / max(report.elapsed, 1e-9)
             description = f"{rate:,.0f}/s, {report.counts['executed']} run, {len(report.findings)} findings"
-            progress.update(task, completed=report.inputs, description=description, refresh=True)
+            progress.update(task, completed=report.inputs, description=description, refresh=console.is_terminal)
+            if not (quiet or console.is_terminal):
+                console.print(f"{report.inputs:,} of {options.runs:,}, {description}")
 
-        return campaign.run(seeds, options, throttled(show))
+        return campaign.run(seeds, options, throttled(show, 0.25 if console.is_terminal else 30.0))
 
 
-def throttled(show: Callable[[campaign.Report], None]) -> Callable[[campaign.Report], None]:
-    """Calls at most four times a second."""
-    last = -1.0
+def throttled(show: Callable[[campaign.Report], None], seconds: float) -> Callable[[campaign.Report], None]:
+    """Calls at most once in so many seconds."""
+    last = 0.0
 
     def call(report: campaign.Report) -> None:
         nonlocal last
-        if report.elapsed - last >= 0.25:
+        if report.elapsed - last >= seconds:
             last = report.elapsed
             show(report)
 
@@ -87,8 +89,8 @@ def throttled(show: Callable[[campaign.Report], None]) -> Callable[[campaign.Rep
 def save(found: judge.Finding, seeds: Sequence[Seed], folder: Path, shrink: bool) -> dict[str, Any]:
     """Writes NAME.tflite and NAME.txt; returns what the summary says of the finding."""
     seed = next((s.data for s in seeds if s.name == found.seed), b"")
-    judge.prepare()
-    data = minimise.minimised(found, seed) if shrink else found.data
+    with judge.prepared():
+        data = minimise.minimised(found, seed) if shrink else found.data
     name = f"{found.kind}-{hashlib.sha256(repr(found.key).encode()).hexdigest()[:10]}"
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / f"{name}.tflite", data)

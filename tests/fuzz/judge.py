@@ -54,7 +54,7 @@ class TooSlow(BaseException):
 
 
 def judge(data: bytes) -> Judged | Finding:
-    """Loads, checks and, if it is small, compiles one input. Never raises; call `prepare` once before."""
+    """Loads, checks and, if it is small, compiles one input. Never raises; only within `prepared`."""
     try:
         with limited(TIME_LIMIT):
             return compiled(data)
@@ -106,16 +106,22 @@ def limited(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def prepare() -> None:
-    """Sets up this process: the alarm, warnings that count as errors, a planner that does not search long."""
+@contextmanager
+def prepared() -> Iterator[None]:
+    """Meanwhile the alarm works, warnings count as errors, and the planner does not search for long."""
 
     def too_slow(number: int, frame: FrameType | None) -> None:
         raise TooSlow
 
-    signal.signal(signal.SIGALRM, too_slow)
-    warnings.simplefilter("error")
-    np.seterr(all="warn", under="ignore")
-    plan.SEARCH_STEPS = 3  # the search only repeats `pack`
+    handler, steps = signal.signal(signal.SIGALRM, too_slow), plan.SEARCH_STEPS
+    plan.SEARCH_STEPS = 3  # the search does nothing that packing once does not do
+    try:
+        with warnings.catch_warnings(), np.errstate(all="warn", under="ignore"):
+            warnings.simplefilter("error")
+            yield
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+        plan.SEARCH_STEPS = steps
 
 
 def multiply_accumulates(graph: Graph) -> int:
