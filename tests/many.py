@@ -8,14 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tinsmith import targets
-from tinsmith.emit import linked
+from tinsmith import modes, targets
 from tinsmith.graph import Array, Graph, Node, Tensor
 from tinsmith.interpret import interpret
 from tinsmith.ops import Call, select
 from tinsmith.passes import lower
-from tinsmith.pipeline import Compiled, runner
-from tinsmith.plan import plan
+from tinsmith.pipeline import Compiled, compile_graph, runner
 from tinsmith.samples import made_up
 
 
@@ -40,11 +38,10 @@ def merged(graphs: Sequence[Graph]) -> Graph:
     return Graph("many", tensors, tuple(nodes), tuple(inputs), tuple(outputs))
 
 
-def compiled(graph: Graph, target: str) -> Compiled:
+def compiled(graph: Graph, target: str, optimize: str = modes.DEFAULT) -> Compiled:
     """A graph compiled for a target without a file."""
     chosen = targets.load(target)
-    planned = plan(lower(graph), chosen.kernels)
-    return Compiled("many", Path("many.tflite"), chosen, graph, planned, linked(planned, "many"))
+    return compile_graph(lower(graph), graph, Path("many.tflite"), chosen, "many", modes.mode(optimize))
 
 
 def kernels_used(model: Compiled) -> list[str]:
@@ -53,11 +50,13 @@ def kernels_used(model: Compiled) -> list[str]:
     return [select(Call.of(graph, n), model.plan.arch).kernel for n in model.nodes]
 
 
-def differences(graphs: Sequence[Graph], target: str, samples: int = 8, seed: int = 0) -> list[str]:
+def differences(
+    graphs: Sequence[Graph], target: str, samples: int = 8, seed: int = 0, optimize: str = modes.DEFAULT
+) -> list[str]:
     """What differs between numpy and the target, for each graph on extreme and random inputs."""
     graph = merged(graphs)
     cases = [sample for _, sample in made_up(graph, samples, seed)]
-    with runner(compiled(graph, target)) as device:
+    with runner(compiled(graph, target, optimize)) as device:
         results = device.run(cases)
     found = []
     for number, (case, got) in enumerate(zip(cases, results, strict=True)):

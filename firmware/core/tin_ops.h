@@ -41,7 +41,9 @@ typedef struct tin_add_params {
     int8_t high; /* greatest output */
 } tin_add_params;
 
-TIN_KERNEL void tin_add(const tin_add_params *p, uint8_t *arena, int32_t row, int32_t end);
+#ifdef TIN_SHARED_KERNELS
+void tin_add(const tin_add_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
 
 /* AVERAGE_POOL_2D: Means of windows, rounded half away from zero; padding does not count. */
 typedef struct tin_average_pool_2d_params {
@@ -61,7 +63,9 @@ typedef struct tin_average_pool_2d_params {
     int8_t high; /* greatest output */
 } tin_average_pool_2d_params;
 
-TIN_KERNEL void tin_average_pool_2d(const tin_average_pool_2d_params *p, uint8_t *arena, int32_t row, int32_t end);
+#ifdef TIN_SHARED_KERNELS
+void tin_average_pool_2d(const tin_average_pool_2d_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
 
 /* CONCATENATION: Copies inputs side by side. Bytes are copied as they are, whatever the scales say,
  * as?    TensorFlow Lite Micro does. */
@@ -73,7 +77,9 @@ typedef struct tin_concatenation_params {
     int32_t groups; /* runs of all inputs in a row */
 } tin_concatenation_params;
 
-TIN_KERNEL void tin_concatenation(const tin_concatenation_params *p, uint8_t *arena, int32_t row, int32_t end);
+#ifdef TIN_SHARED_KERNELS
+void tin_concatenation(const tin_concatenation_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
 
 /* CONV_2D: Convolves an NHWC image with weights [out, kernel_h, kernel_w, in], adds a bias,
  * requantizes?    each channel by its own scale, clamps. */
@@ -103,7 +109,9 @@ typedef struct tin_conv_2d_params {
     int32_t out_zero; /* zero point of the output */
 } tin_conv_2d_params;
 
-TIN_KERNEL void tin_conv_2d(const tin_conv_2d_params *p, uint8_t *arena, int32_t row, int32_t end);
+#ifdef TIN_SHARED_KERNELS
+void tin_conv_2d(const tin_conv_2d_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
 
 /* DEPTHWISE_CONV_2D: Convolves each channel of an NHWC image with one or several kernels of its
  * own, weights?    [1, kernel_h, kernel_w, out]. */
@@ -133,7 +141,9 @@ typedef struct tin_depthwise_conv_2d_params {
     int32_t out_zero; /* zero point of the output */
 } tin_depthwise_conv_2d_params;
 
-TIN_KERNEL void tin_depthwise_conv_2d(const tin_depthwise_conv_2d_params *p, uint8_t *arena, int32_t row, int32_t end);
+#ifdef TIN_SHARED_KERNELS
+void tin_depthwise_conv_2d(const tin_depthwise_conv_2d_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
 
 /* DEQUANTIZE: scale * (x - zero point) in single precision. */
 typedef struct tin_dequantize_params {
@@ -145,7 +155,9 @@ typedef struct tin_dequantize_params {
     int32_t row_elements; /* elements a row */
 } tin_dequantize_params;
 
-TIN_KERNEL void tin_dequantize(const tin_dequantize_params *p, uint8_t *arena, int32_t row, int32_t end);
+#ifdef TIN_SHARED_KERNELS
+void tin_dequantize(const tin_dequantize_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
 
 /* FULLY_CONNECTED: Multiplies rows of `in_c` values by weights [out, in], adds a bias, requantizes,
  * clamps. */
@@ -164,7 +176,9 @@ typedef struct tin_fully_connected_params {
     int32_t out_zero; /* zero point of the output */
 } tin_fully_connected_params;
 
-TIN_KERNEL void tin_fully_connected(const tin_fully_connected_params *p, uint8_t *arena, int32_t row, int32_t end);
+#ifdef TIN_SHARED_KERNELS
+void tin_fully_connected(const tin_fully_connected_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
 
 /* LOOKUP: Replaces every byte by the one that a table holds for it. */
 typedef struct tin_lookup_params {
@@ -174,7 +188,9 @@ typedef struct tin_lookup_params {
     int32_t row_bytes; /* bytes a row */
 } tin_lookup_params;
 
-TIN_KERNEL void tin_lookup(const tin_lookup_params *p, uint8_t *arena, int32_t row, int32_t end);
+#ifdef TIN_SHARED_KERNELS
+void tin_lookup(const tin_lookup_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
 
 /* MAX_POOL_2D: Greatest values of windows. */
 typedef struct tin_max_pool_2d_params {
@@ -194,7 +210,9 @@ typedef struct tin_max_pool_2d_params {
     int8_t high; /* greatest output */
 } tin_max_pool_2d_params;
 
-TIN_KERNEL void tin_max_pool_2d(const tin_max_pool_2d_params *p, uint8_t *arena, int32_t row, int32_t end);
+#ifdef TIN_SHARED_KERNELS
+void tin_max_pool_2d(const tin_max_pool_2d_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
 
 /* MEAN: Sums along the axes, then scales by one multiplier that holds the division (reduce.h,?
  * QuantizedMeanOrSum). */
@@ -209,7 +227,9 @@ typedef struct tin_mean_params {
     int32_t out_zero; /* zero point of the output */
 } tin_mean_params;
 
-TIN_KERNEL void tin_mean(const tin_mean_params *p, uint8_t *arena, int32_t row, int32_t end);
+#ifdef TIN_SHARED_KERNELS
+void tin_mean(const tin_mean_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
 
 /* PAD: Surrounds a tensor with the quantized zero of the output. In front of a convolution it
  * becomes?    the convolution's own padding. */
@@ -227,7 +247,9 @@ typedef struct tin_pad_params {
     int8_t value; /* quantized zero */
 } tin_pad_params;
 
-TIN_KERNEL void tin_pad(const tin_pad_params *p, uint8_t *arena, int32_t row, int32_t end);
+#ifdef TIN_SHARED_KERNELS
+void tin_pad(const tin_pad_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
 
 /* QUANTIZE: From float32: round(x / scale) + zero point, saturated. From bytes to bytes it is a
  * LOOKUP. */
@@ -241,7 +263,9 @@ typedef struct tin_quantize_params {
     int32_t row_elements; /* elements a row */
 } tin_quantize_params;
 
-TIN_KERNEL void tin_quantize(const tin_quantize_params *p, uint8_t *arena, int32_t row, int32_t end);
+#ifdef TIN_SHARED_KERNELS
+void tin_quantize(const tin_quantize_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
 
 /* SOFTMAX: Exponentials of differences to the greatest value of a row, over their sum, in fixed
  * point.?    An int8 row has at most 256 different differences, so the exponentials are a table
@@ -255,7 +279,9 @@ typedef struct tin_softmax_params {
     int32_t depth; /* values in one softmax */
 } tin_softmax_params;
 
-TIN_KERNEL void tin_softmax(const tin_softmax_params *p, uint8_t *arena, int32_t row, int32_t end);
+#ifdef TIN_SHARED_KERNELS
+void tin_softmax(const tin_softmax_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
 
 #ifdef __cplusplus
 }

@@ -10,10 +10,11 @@
 
 #include <stdint.h>
 
-/* The kernels' linkage: a build that compiles kernels into the model's own translation unit, to
- * specialise them, defines it as `static inline`. */
+/* The kernels' linkage. A model that compiles kernels into its own translation unit, to specialise
+ * them, defines it as `static`; then there are no prototypes either. */
 #ifndef TIN_KERNEL
 #define TIN_KERNEL
+#define TIN_SHARED_KERNELS
 #endif
 
 typedef struct tin_rows {

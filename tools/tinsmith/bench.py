@@ -39,6 +39,7 @@ class Cost:
 
     model: str
     target: str
+    optimize: str  # the mode
     instructions: int
     macs: int
     arena_bytes: int
@@ -53,27 +54,27 @@ class Cost:
         return asdict(self)
 
 
-def bench(compiled: Compiled, optimize: str = "-O2") -> Cost:
+def bench(compiled: Compiled) -> Cost:
     """Measures a model on an emulated target. Raises TargetError for targets that have no emulator."""
     target = compiled.target
     if not target.emulators:
         raise TargetError(f"{target.name} has no emulator to count instructions in; choose an emulated target")
     graph = compiled.plan.graph
     with tempfile.TemporaryDirectory(prefix="tinsmith-") as folder:
-        counted = build_model(compiled, Path(folder, "count"), instrument="count", optimize=optimize)
+        counted = build_model(compiled, Path(folder, "count"), instrument="count")
         with Counter(counted.output) as counter:
             emulate.run(counted, [joined([fixed(graph[n]) for n in graph.inputs])], qemu_args=counter.qemu_args)
             counts = counter.regions()[-1]
         cycles = estimate(counted.output, counts) if applies(target.flags) else None
         # Sizes and stack are those of the code that ships, which has no hooks in it.
-        shipped = build_model(compiled, Path(folder, "ship"), instrument="none", optimize=optimize)
+        shipped = build_model(compiled, Path(folder, "ship"), instrument="none")
         assert shipped.map_file is not None
         model_objects = sorted((shipped.objects / "model").glob("*.o"))
         sizes = flash(shipped.map_file, model_objects, api(compiled))
         stack = worst_case(shipped.output, sorted((shipped.objects / "model").glob("*.ci")), f"{compiled.name}_run")
     layers = layer_costs(compiled, counts, cycles)
     return Cost(
-        compiled.name, target.name, counts.total, sum(layer.macs for layer in layers), compiled.plan.arena_bytes,
+        compiled.name, target.name, compiled.mode.name, counts.total, sum(layer.macs for layer in layers), compiled.plan.arena_bytes,
         compiled.plan.scratch_bytes, stack.bytes, sizes.code_bytes, sizes.data_bytes, layers,
         cycles.total if cycles else None,
     )  # fmt: skip

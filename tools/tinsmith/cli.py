@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from . import __version__, show, targets
+from . import __version__, modes, show, targets
 from .bench import bench as measure
 from .dump import dump_graph, dump_plan
 from .errors import InputError, TargetError, TinsmithError
@@ -48,8 +48,9 @@ NameOption = Annotated[
     str | None, typer.Option(help="Prefix of everything in the generated C; from the file name if not given.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-OptimizeOption = Annotated[str, typer.Option("-O", help="Optimization level handed to the C compiler: 1, 2, 3 or s.")]
-LEVELS = ("1", "2", "3", "s")
+OptimizeOption = Annotated[
+    str, typer.Option(help="; ".join(f"{m.name}: {m.summary}" for m in modes.MODES.values()) + ".")
+]
 
 
 def command(function: Callable[P, R]) -> Callable[P, R]:
@@ -77,12 +78,6 @@ def escape(text: str) -> str:
     return text.replace("[", r"\[")
 
 
-def level(optimize: str) -> str:
-    if optimize not in LEVELS:
-        raise InputError(f"-O takes one of {', '.join(LEVELS)}; got {optimize!r}")
-    return f"-O{optimize}"
-
-
 def report(as_json: bool, value: dict[str, Any] | list[Any], text: Callable[[], None]) -> None:
     if as_json:
         print(json.dumps(value, indent=2))
@@ -106,6 +101,7 @@ def compile(
     out_dir: OutOption,
     target: TargetOption = "host",
     name: NameOption = None,
+    optimize: OptimizeOption = modes.DEFAULT,
     dump: Annotated[bool, typer.Option(help="Print the graph after every pass, and the memory plan.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -113,7 +109,7 @@ def compile(
 
     Compile them together with the kernels in firmware/core/ops. The same model gives the same bytes.
     """
-    compiled = compile_model(model, targets.load(target), name)
+    compiled = compile_model(model, targets.load(target), name, optimize)
     if dump:
         print_dump(compiled)
     paths = write_files(compiled.files, out_dir)
@@ -141,15 +137,15 @@ def build(
     out_dir: OutOption,
     target: TargetOption = "host",
     name: NameOption = None,
-    optimize: OptimizeOption = "2",
+    optimize: OptimizeOption = modes.DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
     """Compile, then build a shared library (host) or a firmware ELF for the target's emulator.
 
     The firmware answers requests with the model's outputs; `tinsmith run` is its other end.
     """
-    compiled = compile_model(model, targets.load(target), name)
-    built = build_model(compiled, out_dir, optimize=level(optimize))
+    compiled = compile_model(model, targets.load(target), name, optimize)
+    built = build_model(compiled, out_dir)
     machine = built.emulator.machine if built.emulator else None
     value = {**summary(compiled), "target": target, "output": str(built.output), "machine": machine}
     report(as_json, value, lambda: show.built(out, compiled, built))
@@ -173,13 +169,14 @@ def run(
         list[Path], typer.Option(help=".npy file for the results; once for each output of the model.")
     ] = [],  # noqa: B006
     saturate: SaturateOption = False,
+    optimize: OptimizeOption = modes.DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
     """Run inferences on the host or in the target's emulator.
 
     Float arrays are quantized with the model's own scale; integer arrays pass as they are.
     """
-    compiled = compile_model(model, targets.load(target))
+    compiled = compile_model(model, targets.load(target), optimize=optimize)
     graph = compiled.plan.graph
     if output and len(output) != len(graph.outputs):
         raise InputError(f"the model has {len(graph.outputs)} outputs, {len(output)} --output files were given")
@@ -221,19 +218,18 @@ def verify(
     ] = 100,
     seed: Annotated[int, typer.Option(help="Of the random samples.")] = 0,
     inputs: Annotated[list[Path], typer.Option("--input", "-i", help="Further samples, as for `run`.")] = [],  # noqa: B006
+    optimize: OptimizeOption = modes.DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
     """Compare a target with the official TensorFlow Lite Micro runtime, byte for byte.
 
     Exits with 1 and names the first layer that differs if a single byte does.
     """
-    compiled = compile_model(model, targets.load(target))
+    compiled = compile_model(model, targets.load(target), optimize=optimize)
     given: list[Sample] = from_files(compiled.source, inputs) if inputs else []
     with Progress(console=err, transient=True, disable=as_json) as bar:
         task = bar.add_task(f"{compiled.name} on {target}", total=None)
-        verdict = compare(
-            compiled, samples, seed, given, lambda n, total: bar.update(task, completed=n, total=total)
-        )
+        verdict = compare(compiled, samples, seed, given, lambda n, total: bar.update(task, completed=n, total=total))
     report(as_json, verdict.as_dict(), lambda: show.verdict(out, verdict))
     if not verdict.passed:
         raise typer.Exit(1)
@@ -243,7 +239,7 @@ def verify(
 def bench(
     models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help=".tflite files.", show_default=False)],
     target: TargetOption = "cortex-m4",
-    optimize: OptimizeOption = "2",
+    optimize: OptimizeOption = modes.DEFAULT,
     layers: Annotated[bool, typer.Option(help="Show every layer.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -257,7 +253,7 @@ def bench(
     costs = []
     with Progress(console=err, transient=True, disable=as_json) as bar:
         for path in bar.track(models, description=f"measuring on {target}"):
-            costs.append(measure(compile_model(path, chosen), level(optimize)))
+            costs.append(measure(compile_model(path, chosen, optimize=optimize)))
     report(as_json, [c.as_dict() for c in costs], lambda: show.costs(out, costs, layers))
 
 

@@ -13,13 +13,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from . import emulate, ops, toolchain
+from . import emulate, modes, ops, toolchain
 from .emit import linked
 from .emit.render import identifier
 from .errors import TargetError, TinsmithError
 from .graph import Array, Graph, Node
 from .load.tflite import load_file
-from .ops import Call
+from .modes import Mode
 from .passes import lower
 from .paths import firmware
 from .plan import Plan, plan
@@ -35,6 +35,7 @@ class Compiled:
     name: str  # C identifier
     path: Path
     target: Target
+    mode: Mode
     source: Graph
     plan: Plan
     files: Mapping[str, str]
@@ -45,16 +46,22 @@ class Compiled:
         return tuple(n for n in self.plan.graph.nodes if not ops.find(n.op).view)
 
 
-def compile_model(path: Path, target: Target, name: str | None = None) -> Compiled:
+def compile_model(path: Path, target: Target, name: str | None = None, optimize: str = modes.DEFAULT) -> Compiled:
     """Loads, lowers, plans and writes a model (.tflite) for a target's kernels.
 
-    `name` prefixes everything in the generated C; by default it is made from the file's name.
+    `name` prefixes everything in the generated C; by default it is made from the file's name. `optimize` is one of
+    modes.MODES.
     Raises ModelError for damaged files and Unsupported for models that cannot be compiled.
     """
     source = load_file(path)
     symbol = identifier(name or path.stem)
-    planned = plan(lower(source), target.kernels)
-    return Compiled(symbol, path, target, source, planned, linked(planned, symbol))
+    return compile_graph(lower(source), source, path, target, symbol, modes.mode(optimize))
+
+
+def compile_graph(graph: Graph, source: Graph, path: Path, target: Target, name: str, mode: Mode) -> Compiled:
+    """Plans and writes a lowered graph; `source` is what it was made from."""
+    planned = plan(graph, target.kernels if mode.special_kernels else ())
+    return Compiled(name, path, target, mode, source, planned, linked(planned, name, mode.specialised))
 
 
 def write_files(files: Mapping[str, str], folder: Path) -> list[Path]:
@@ -74,9 +81,9 @@ def write_files(files: Mapping[str, str], folder: Path) -> list[Path]:
 
 def kernel_sources(compiled: Compiled) -> list[Path]:
     """The kernels' source files that the model needs."""
-    calls = [Call.of(compiled.plan.graph, n) for n in compiled.nodes]
-    names = {name for call in calls for name in ops.select(call, compiled.plan.arch).sources}
-    return [firmware() / "core" / name for name in sorted(names)]
+    names = compiled.plan.sources
+    # A specialised model includes the kernels that are C; what is left is assembly.
+    return [firmware() / "core" / n for n in names if not (compiled.mode.specialised and n.endswith(".c"))]
 
 
 def build_model(
@@ -84,7 +91,6 @@ def build_model(
     folder: Path,
     *,
     instrument: toolchain.Instrument = "check",
-    optimize: str = "-O2",
     sanitize: bool = False,
 ) -> toolchain.Built:
     """Writes the model's files to a folder and builds NAME.so (host) or NAME.elf (firmware) beside them."""
@@ -94,7 +100,7 @@ def build_model(
     kind: toolchain.Kind = "firmware" if target.emulators else "shared"
     return toolchain.build(
         target, sources, [folder], folder / f"{compiled.name}{'.elf' if target.emulators else '.so'}",
-        kind=kind, optimize=optimize, instrument=instrument, sanitize=sanitize, keep=api(compiled),
+        kind=kind, optimize=compiled.mode.flag, instrument=instrument, sanitize=sanitize, keep=api(compiled),
         defines=toolchain.infer_defines(compiled.name),
     )  # fmt: skip
 

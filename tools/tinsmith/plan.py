@@ -58,6 +58,13 @@ class Plan:
     def scratch_offset(self, node: Node) -> int:
         return self.by_name[scratch_name(node)].offset
 
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Source files of the kernels that run, relative to firmware/core."""
+        calls = [ops.Call.of(self.graph, node) for node in self.graph.nodes]
+        kernels = [k for k in (ops.select(call, self.arch) for call in calls) if not k.view]
+        return tuple(sorted({name for kernel in kernels for name in kernel.sources}))
+
     @property
     def arena_bytes(self) -> int:
         """Bytes of RAM for inputs, outputs, everything between and scratch: exact."""

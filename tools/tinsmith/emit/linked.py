@@ -43,8 +43,11 @@ class Arrays:
         return self.names[key]
 
 
-def linked(plan: Plan, name: str) -> dict[str, str]:
-    """NAME.h, NAME.c and NAME.json of a plan. `name` must be a C identifier (see render.identifier)."""
+def linked(plan: Plan, name: str, specialised: bool = False) -> dict[str, str]:
+    """NAME.h, NAME.c and NAME.json of a plan. `name` must be a C identifier (see render.identifier).
+
+    If `specialised`, NAME.c includes its kernels, so that the compiler knows their parameters.
+    """
     graph, arrays = plan.graph, Arrays()
     runnable = [n for n in graph.nodes if not ops.find(n.op).view]
     nodes = [node_entry(plan, node, i, arrays) for i, node in enumerate(runnable)]
@@ -56,6 +59,7 @@ def linked(plan: Plan, name: str) -> dict[str, str]:
         "summary": summary(plan, arrays), "arena_bytes": plan.arena_bytes, "scratch_bytes": plan.scratch_bytes,
         "inputs": inputs, "outputs": outputs, "arrays": arrays.entries, "nodes": nodes,
         "memory_map": memory_map(plan), "packing": plan.packing,
+        "included": [s for s in plan.sources if s.endswith(".c")] if specialised else [],
     }  # fmt: skip
     return {
         f"{name}.h": render("model.h.j2", **values),
@@ -149,6 +153,7 @@ def report(plan: Plan, name: str, arrays: Arrays) -> dict[str, Any]:
         "scratch_bytes": plan.scratch_bytes,
         "constant_bytes": sum(e["bytes"] for e in arrays.entries),
         "packing": plan.packing,
+        "sources": list(plan.sources),
         "inputs": [tensor_report(plan, graph[n]) for n in graph.inputs],
         "outputs": [tensor_report(plan, graph[n]) for n in graph.outputs],
         "layers": [layer_report(plan, n) for n in graph.nodes if not ops.find(n.op).view],

@@ -1,0 +1,37 @@
+"""What to spend: the user's choice between time and flash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .errors import InputError
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a model is compiled."""
+
+    name: str
+    summary: str
+    flag: str  # optimization level of the C compiler
+    special_kernels: bool  # use the kernels of the target's instruction set
+    specialised: bool  # compile the kernels into the model, where their parameters are known constants
+
+
+MODES: Mapping[str, Mode] = {
+    mode.name: mode
+    for mode in (
+        Mode("balanced", "fast kernels, shared by all layers", "-O2", True, False),
+        Mode("speed", "fast kernels, compiled anew for each layer where that helps", "-O3", True, True),
+        Mode("size", "the smallest code: portable kernels", "-Os", False, False),
+    )
+}
+DEFAULT = "balanced"
+
+
+def mode(name: str) -> Mode:
+    """The mode of that name. Raises InputError with all names if there is none."""
+    if name not in MODES:
+        raise InputError(f"there is no mode {name!r}; --optimize takes {', '.join(MODES)}")
+    return MODES[name]
