@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
 import needs
 import numpy as np
@@ -13,7 +14,9 @@ import pytest
 from tinsmith import demo
 from tinsmith.bench import Cost
 
-COST = Cost("digits", "cortex-m4", 7, 6, 5, 4, 3, 2, 1, ())
+# What is shown of the costs does not matter here; whatever figures there are, they are ones.
+FIGURES: dict[str, Any] = {field.name: 1 for field in fields(Cost)}
+COST = Cost(**{**FIGURES, "model": "digits", "target": "cortex-m4", "layers": ()})
 
 
 def result() -> demo.Result:
