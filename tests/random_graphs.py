@@ -101,7 +101,9 @@ def random_step(b: Builder, alive: Sequence[str]) -> str:
     beside = [n for n in alive if b.shape(n)[:3] == b.shape(x)[:3]]
     kind = rng.choice(["conv", "depthwise", "add", "concatenation", "pool", "relu", "view", "pad"])
     if kind == "conv":
-        return b.conv(x, int(rng.integers(1, 8)), int(rng.choice([1, 3])), stride_h=int(rng.integers(1, 3)))
+        padding = "VALID" if min(b.shape(x)[1:3]) >= 3 and rng.random() < 0.5 else "SAME"
+        geometry = {"padding": padding, "stride_h": int(rng.integers(1, 3))}
+        return b.conv(x, int(rng.integers(1, 8)), int(rng.choice([1, 3])), **geometry)
     if kind == "depthwise":
         return b.depthwise(x, int(rng.choice([1, 3, 5])), stride_w=int(rng.integers(1, 3)))
     if kind == "add":
@@ -115,4 +117,6 @@ def random_step(b: Builder, alive: Sequence[str]) -> str:
     if kind == "view":
         _, h, w, c = b.shape(x)
         return b.reshape(x, 1, w, h, c)
-    return b.pad(x, [(0, 0), (1, 0), (0, 2), (0, int(rng.integers(0, 2)))])
+    padded = b.pad(x, [(0, 0), (1, 1), (0, 2), (0, int(rng.integers(0, 2)))])
+    fits = min(b.shape(padded)[1:3]) >= 3 and rng.random() < 0.5
+    return b.conv(padded, 3, 3, padding="VALID") if fits else padded

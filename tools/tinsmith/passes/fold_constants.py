@@ -28,7 +28,8 @@ def evaluate(graph: Graph, node: Node) -> Tensor | None:
     """The node's output as a constant, or None if it depends on inputs, is large or not understood."""
     call_inputs = [graph[n] for n in node.inputs if n is not None]
     constant = bool(call_inputs) and all(t.data is not None for t in call_inputs)
-    if not (constant or node.op == "SHAPE") or graph[node.outputs[0]].nbytes > MAX_BYTES:
+    large = graph[node.outputs[0]].nbytes > MAX_BYTES and not is_view(node)  # a view holds the same bytes
+    if large or not (constant or node.op == "SHAPE"):
         return None
     if finding(graph, node) is not None:
         return None

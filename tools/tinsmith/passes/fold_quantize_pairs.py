@@ -8,15 +8,16 @@ import numpy as np
 
 from .. import ops
 from ..graph import Array, Graph, Node, Tensor
-from ._rewrite import bypass, sole_reader, with_constant
+from ._rewrite import bypass, producer, sole_reader, with_constant
 
 
 def fold_quantize_pairs(graph: Graph) -> Graph:
     """DEQUANTIZE followed by QUANTIZE becomes one table of bytes, and a QUANTIZE that maps every byte
     to itself disappears; both are decided by computing all 256 values."""
     graph = merge_pairs(graph)
-    for node in graph.nodes:
-        if node.op in ("QUANTIZE", "LOOKUP") and is_identity(graph, node):
+    for name in [node.outputs[0] for node in graph.nodes]:
+        node = producer(graph, name)  # as it is now: bypassing one changes those that follow
+        if node is not None and node.op in ("QUANTIZE", "LOOKUP") and is_identity(graph, node):
             graph = bypass(graph, node)
     return graph.pruned()
 
