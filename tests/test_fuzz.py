@@ -75,7 +75,7 @@ def missing_key(data: bytes) -> None:
 
 def endless(data: bytes) -> None:
     while True:
-        time.sleep(0.01)
+        pass
 
 
 def too_much(data: bytes) -> None:
@@ -88,7 +88,7 @@ def killed(data: bytes) -> None:
 
 @pytest.mark.parametrize("bug, kind, where", [
     (missing_key, "exception", "KeyError in "),
-    (endless, "time", "more than 0.2 s"),
+    (endless, "time", "more than 0.5 s"),
     (too_much, "exception", "MemoryError in "),
     (killed, "crash", "exit code -9"),
 ])  # fmt: skip
@@ -97,7 +97,7 @@ def test_a_bug_of_the_loader_is_found(
 ) -> None:
     plant(monkeypatch, bug)
     if kind == "time":
-        monkeypatch.setattr(judge, "TIME_LIMIT", 0.2)
+        monkeypatch.setattr(judge, "TIME_LIMIT", 0.5)
     report = campaign.run(seeds, options(60))
     (found,) = report.findings.values()
     assert found.kind == kind and found.where.startswith(where)
@@ -107,8 +107,9 @@ def test_a_bug_of_the_loader_is_found(
 
 def test_a_worker_that_no_alarm_reaches_is_ended(monkeypatch: pytest.MonkeyPatch, seeds: list[Seed]) -> None:
     def deaf(data: bytes) -> None:
-        signal.signal(signal.SIGALRM, signal.SIG_IGN)
-        endless(data)
+        signal.signal(signal.SIGPROF, signal.SIG_IGN)
+        while True:
+            time.sleep(1)
 
     plant(monkeypatch, deaf, once_in=20)
     monkeypatch.setattr(campaign, "STUCK_SECONDS", 3.0)
