@@ -8,16 +8,17 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import needs
 import numpy as np
 import pytest
-from tinsmith import judge, targets
-from tinsmith.pipeline import build_model, compile_model
-from tinsmith.verify import verify
 from typer.testing import CliRunner
 
+from tinsmith import judge, targets
 from tinsmith.cli import app
+from tinsmith.pipeline import build_model, compile_model
+from tinsmith.verify import verify
 
 DIGITS = needs.REPOSITORY / "models" / "digits" / "digits.tflite"
 WIDE = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
@@ -30,7 +31,7 @@ def call(*arguments: object, code: int = 0) -> str:
     return result.output
 
 
-def answer(*arguments: object, code: int = 0) -> dict | list:
+def answer(*arguments: object, code: int = 0) -> Any:
     """The command's one JSON document."""
     result = subprocess.run(
         [sys.executable, "-m", "tinsmith", *map(str, arguments), "--json"], capture_output=True, text=True, check=False
@@ -48,16 +49,16 @@ def digits(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("command", ["inspect", "compile", "build", "run", "verify", "bench"])
-def test_help_says_what_a_command_is_for(command):
+def test_help_says_what_a_command_is_for(command: str) -> None:
     text = call(command, "--help")
     assert "Usage" in text and "--json" in text and len(text.splitlines()) > 8
 
 
-def test_version_is_printed():
+def test_version_is_printed() -> None:
     assert call("--version").startswith("tinsmith ")
 
 
-def test_inspect_shows_layers_costs_and_fits():
+def test_inspect_shows_layers_costs_and_fits() -> None:
     text = call("inspect", DIGITS)
     for word in ("CONV_2D", "DEPTHWISE_CONV_2D", "SOFTMAX", "MACs", "arena", "fits", "cortex-m0plus"):
         assert word in text
@@ -66,7 +67,7 @@ def test_inspect_shows_layers_costs_and_fits():
     assert document["file_bytes"] == DIGITS.stat().st_size
 
 
-def test_compile_writes_the_same_files_every_time(tmp_path):
+def test_compile_writes_the_same_files_every_time(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         document = answer("compile", DIGITS, "--target", "cortex-m4", "--out", tmp_path / folder)
         assert [Path(f).name for f in document["files"]] == ["digits.h", "digits.c", "digits.json"]
@@ -76,19 +77,19 @@ def test_compile_writes_the_same_files_every_time(tmp_path):
     assert f"#define DIGITS_ARENA_BYTES {plan['arena_bytes']}\n" in header
 
 
-def test_compile_dumps_every_stage(tmp_path):
+def test_compile_dumps_every_stage(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["compile", str(DIGITS), "--out", str(tmp_path), "--dump"], env=WIDE)
     for stage in ("load", "fold_constants", "fuse_activation", "fold_input_offset", "plan"):
         assert f"-- {stage}: " in result.output
 
 
-def test_name_prefixes_everything(tmp_path):
+def test_name_prefixes_everything(tmp_path: Path) -> None:
     call("compile", DIGITS, "--out", tmp_path, "--name", "My Model 3")
     assert sorted(f.name for f in tmp_path.iterdir()) == ["my_model_3.c", "my_model_3.h", "my_model_3.json"]
     assert "digits_" not in (tmp_path / "my_model_3.h").read_text()
 
 
-def test_run_gives_the_judge_s_bytes(digits, tmp_path):
+def test_run_gives_the_judge_s_bytes(digits: Path, tmp_path: Path) -> None:
     document = answer("run", DIGITS, "--input", digits, "--output", tmp_path / "y.npy")
     saved = np.load(tmp_path / "y.npy")
     assert saved.dtype == np.int8 and saved.shape == (3, 10)
@@ -100,7 +101,7 @@ def test_run_gives_the_judge_s_bytes(digits, tmp_path):
     assert [official.run([sample[None]])[0].tolist()[0] for sample in quantized] == saved.tolist()
 
 
-def test_build_makes_a_library_that_loads(tmp_path):
+def test_build_makes_a_library_that_loads(tmp_path: Path) -> None:
     import ctypes
 
     document = answer("build", DIGITS, "--out", tmp_path)
@@ -118,7 +119,7 @@ BAD_INPUTS = {
 
 
 @pytest.mark.parametrize("case", BAD_INPUTS)
-def test_an_input_that_does_not_fit_is_refused_with_both_sides(case, tmp_path):
+def test_an_input_that_does_not_fit_is_refused_with_both_sides(case: str, tmp_path: Path) -> None:
     array, words = BAD_INPUTS[case]
     np.save(tmp_path / "x.npy", array)
     document = answer("run", DIGITS, "--input", tmp_path / "x.npy", "--output", tmp_path / "y.npy", code=1)
@@ -126,7 +127,7 @@ def test_an_input_that_does_not_fit_is_refused_with_both_sides(case, tmp_path):
     assert not (tmp_path / "y.npy").exists()
 
 
-def test_saturate_cuts_off_instead(tmp_path):
+def test_saturate_cuts_off_instead(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.full((1, 8, 8, 1), 2.0))
     np.save(tmp_path / "one.npy", np.full((1, 8, 8, 1), 127, np.int8))
     cut = answer("run", DIGITS, "--input", tmp_path / "x.npy", "--saturate")
@@ -145,21 +146,21 @@ def test_saturate_cuts_off_instead(tmp_path):
         (["bench", DIGITS, "--target", "host"], ["host", "no emulator"]),
     ],
 )
-def test_errors_are_one_message_and_exit_code_1(arguments, words):
+def test_errors_are_one_message_and_exit_code_1(arguments: list[object], words: list[str]) -> None:
     document = answer(*arguments, code=1)
     assert set(document) == {"error", "kind"} and all(word in document["error"] for word in words), document
 
 
-def test_verify_passes_and_says_what_it_compared():
+def test_verify_passes_and_says_what_it_compared() -> None:
     document = answer("verify", DIGITS, "--samples", "20")
     assert document["passed"] and document["samples"] == 20 and document["bytes_compared"] == 200
 
 
-def test_verify_takes_further_samples(digits):
+def test_verify_takes_further_samples(digits: Path) -> None:
     assert answer("verify", DIGITS, "--samples", "1", "--input", digits)["samples"] == 4
 
 
-def test_verify_names_the_first_layer_that_differs():
+def test_verify_names_the_first_layer_that_differs() -> None:
     compiled = compile_model(DIGITS, targets.load("host"))
     name = f"{compiled.name}.c"
     call = compiled.files[name].index("tin_depthwise_conv_2d(&node")
@@ -176,17 +177,17 @@ def test_verify_names_the_first_layer_that_differs():
     assert verdict.first.got == verdict.first.expected + 1
 
 
-def test_bench_reports_every_figure(tmp_path):
+def test_bench_reports_every_figure(tmp_path: Path) -> None:
     needs.programs("arm-none-eabi-gcc", "qemu-system-arm")
     (cost,) = answer("bench", DIGITS, "--target", "cortex-m4")
-    keys = "model target instructions macs arena_bytes scratch_bytes stack_bytes flash_code_bytes flash_data_bytes layers"
-    assert set(keys.split()) <= set(cost)
+    keys = "model target instructions macs arena_bytes scratch_bytes stack_bytes flash_code_bytes flash_data_bytes"
+    assert {*keys.split(), "layers"} <= set(cost)
     assert sum(layer["instructions"] for layer in cost["layers"]) <= cost["instructions"]
     assert all(cost[key] > 0 for key in ("instructions", "macs", "arena_bytes", "stack_bytes", "flash_code_bytes"))
     assert answer("bench", DIGITS, "--target", "cortex-m4") == [cost]
 
 
-def test_a_model_that_needs_more_memory_than_a_machine_has_is_refused(tmp_path):
+def test_a_model_that_needs_more_memory_than_a_machine_has_is_refused(tmp_path: Path) -> None:
     needs.programs("arm-none-eabi-gcc")
     compiled = compile_model(DIGITS, targets.load("cortex-m0plus"))
     target = compiled.target
@@ -196,7 +197,7 @@ def test_a_model_that_needs_more_memory_than_a_machine_has_is_refused(tmp_path):
     assert not list(tmp_path.glob("*.elf"))
 
 
-def test_a_reader_that_leaves_early_is_no_error():
+def test_a_reader_that_leaves_early_is_no_error() -> None:
     command = f"{sys.executable} -m tinsmith inspect {DIGITS} --json | head -c 10"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, env=os.environ)
     assert "Traceback" not in done.stderr

@@ -17,7 +17,7 @@ from tinsmith.passes.merge_depthwise import merge_depthwise
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_one_channel_becomes_a_convolution_with_the_same_results(seed):
+def test_one_channel_becomes_a_convolution_with_the_same_results(seed: int) -> None:
     rng = np.random.default_rng(seed)
     op = ops.find("DEPTHWISE_CONV_2D")
     graph = None
@@ -34,7 +34,7 @@ def test_one_channel_becomes_a_convolution_with_the_same_results(seed):
     assert (interpret(graph, [value])["y"] == interpret(merged, [value])["y"]).all()
 
 
-def test_more_channels_stay_depthwise():
+def test_more_channels_stay_depthwise() -> None:
     rng = np.random.default_rng(1)
     op = ops.find("DEPTHWISE_CONV_2D")
     x = quantized(rng, "x", (1, 5, 5, 2))

@@ -24,7 +24,8 @@ def table(*columns: str) -> Table:
     for column in columns:
         # Names may be as long as they like; they alone give way where the terminal is narrow.
         style: Literal["left", "right"] = "right" if column.startswith(">") else "left"
-        result.add_column(column.lstrip(">"), justify=style, no_wrap=column not in ("name", "model"), overflow="ellipsis")
+        gives_way = column in ("name", "model")
+        result.add_column(column.lstrip(">"), justify=style, no_wrap=not gives_way, overflow="ellipsis")
     return result
 
 
