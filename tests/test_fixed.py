@@ -215,7 +215,7 @@ def test_logistic_of_all_bytes(scale: float) -> None:
 def test_softmax_of_all_differences(scale: float) -> None:
     """Rows of the greatest value and one other, for all differences from 0 to 255."""
     pytest.importorskip("tflite_micro")
-    graph = every_byte("SOFTMAX", ops.find("SOFTMAX").Attrs(), scale, UNIT, (256, 2))  # type: ignore[misc]
+    graph = every_byte("SOFTMAX", ops.find("SOFTMAX").Attrs(), scale, UNIT, (256, 2))
     pairs: Array = np.stack([np.full(256, 127), 127 - np.arange(256)], axis=1).astype(np.int8)
 
     def softmax(r: Array) -> Array:

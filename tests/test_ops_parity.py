@@ -103,7 +103,7 @@ def test_quantize_saturates_what_is_not_finite_or_far_away(scale: float, zero_po
     specials = np.array([np.nan, np.inf, -np.inf, 3e38, -3e38, 1e-45, -0.0, scale * 2**40, -scale * 2**40], np.float32)
     quant = Quant((float(np.float32(scale)),), (zero_point,))
     x, y = Tensor("x", specials.shape, specials.dtype), Tensor("y", specials.shape, np.dtype(np.int8), quant)
-    graph = one_node("QUANTIZE", [x], y, ops.find("QUANTIZE").Attrs())  # type: ignore[misc]
+    graph = one_node("QUANTIZE", [x], y, ops.find("QUANTIZE").Attrs())
     expected = np.array([zero_point, 127, -128, 127, -128, zero_point, zero_point, 127, -128], np.int8)
     assert equal(numpy_outputs(graph, [specials]), [expected])
     assert equal(Compiled(graph, parity.kernels()).run([specials]), [expected])
@@ -112,7 +112,7 @@ def test_quantize_saturates_what_is_not_finite_or_far_away(scale: float, zero_po
 def softmax_graph(depth: int, scale: float) -> Graph:
     x = Tensor("x", (1, depth), np.dtype(np.int8), Quant((float(np.float32(scale)),), (0,)))
     y = replace(x, name="y", quant=Quant((1 / 256,), (-128,)))
-    return one_node("SOFTMAX", [x], y, ops.find("SOFTMAX").Attrs())  # type: ignore[misc]
+    return one_node("SOFTMAX", [x], y, ops.find("SOFTMAX").Attrs())
 
 
 @pytest.mark.parametrize("depth", [512, 1001, 4095])

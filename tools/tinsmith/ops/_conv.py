@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.random import Generator
@@ -57,8 +57,8 @@ class Convolution(Windowed, Weighted):
     """A window of weights that slides over an image."""
 
     onnx = ("Conv", "QLinearConv")
-    Attrs = ConvAttrs
-    Params = ConvParams
+    Attrs: ClassVar[Any] = ConvAttrs
+    Params: ClassVar[type | None] = ConvParams
 
     def kernel_size(self, call: Call) -> tuple[int, int]:
         return call.input(1).shape[1], call.input(1).shape[2]
@@ -70,7 +70,7 @@ class Convolution(Windowed, Weighted):
         window = self.window(call)
         return 1, window.y.out, window.x.out, self.channels(call)
 
-    def params(self, call: Call) -> ConvParams:
+    def params(self, call: Call) -> Any:
         window, (low, high) = self.window(call), clamp_limits(call)
         multiplier, shift = np.array(self.multipliers(call), np.int64).T
         weights = call.input(1).data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.random import Generator
@@ -47,8 +48,8 @@ class PoolParams:
 class Pool(Windowed, FusedActivation):
     """Base of the poolings: windows that only count what lies inside the image."""
 
-    Attrs = PoolAttrs
-    Params = PoolParams
+    Attrs: ClassVar[Any] = PoolAttrs
+    Params: ClassVar[type | None] = PoolParams
 
     def kernel_size(self, call: Call) -> tuple[int, int]:
         return call.attrs.filter_height, call.attrs.filter_width
@@ -88,7 +89,7 @@ class Pool(Windowed, FusedActivation):
         ones = np.ones((*call.x.shape[1:3], 1), np.int64)
         return patches(x[0], window, 0), patches(ones, window, 0)
 
-    def params(self, call: Call) -> PoolParams:
+    def params(self, call: Call) -> Any:
         window, (low, high) = self.window(call), clamp_limits(call)
         return PoolParams(
             window.y.size, window.x.size, call.x.shape[3], window.x.out, window.y.kernel, window.x.kernel,

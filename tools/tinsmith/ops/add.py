@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -111,7 +112,7 @@ class Add(FusedActivation):
             total = total + fixed.requantize(centred(x, call.input(index)) << LEFT_SHIFT, *scales[index])
         return clamped(call, fixed.requantize(total, *scales[2]) + call.y.zero_point)
 
-    def params(self, call: Call) -> Params:
+    def params(self, call: Call) -> Any:
         (am, ash), (bm, bsh), (om, osh) = self.scales(call)
         low, high = clamp_limits(call)
         steps = loop_steps(call)

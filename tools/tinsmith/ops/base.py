@@ -111,7 +111,7 @@ class Op:
     # The newest version of TensorFlow Lite's whose additions show where rules look: types, shapes, known options.
     max_version: ClassVar[int] = 1
     arity: ClassVar[tuple[int, int]] = (1, 1)  # least and greatest number of inputs
-    Attrs: ClassVar[type | None] = None
+    Attrs: ClassVar[Any] = None  # a frozen dataclass, or None
     Params: ClassVar[type | None] = None
     runtime_arity: ClassVar[int | None] = 1  # inputs read through a view of rows; None: any number
     needs_options: ClassVar[bool] = True  # whether a file must carry the options that Attrs lists

@@ -110,7 +110,7 @@ class FullyConnected(Weighted):
         sums = x.reshape(-1, w.shape[1]).astype(np.float64) @ w.T.astype(np.float64)
         return self.requantized(call, self.accumulators(call, sums.astype(np.int64), b)).reshape(call.y.shape)
 
-    def params(self, call: Call) -> Params:
+    def params(self, call: Call) -> Any:
         low, high = clamp_limits(call)
         quant, weights = call.input(1).quant, call.input(1).data
         assert quant is not None and weights is not None

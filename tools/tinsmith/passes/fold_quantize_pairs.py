@@ -28,7 +28,7 @@ def merge_pairs(graph: Graph) -> Graph:
         if first.op == "DEQUANTIZE" and second is not None and second.op == "QUANTIZE":
             table = pair_table(graph, first, second)
             name = f"{second.outputs[0]}:table"
-            merged = Node("LOOKUP", second.name, (first.inputs[0], name), second.outputs, ops.find("LOOKUP").Attrs(), 0)  # type: ignore[misc]
+            merged = Node("LOOKUP", second.name, (first.inputs[0], name), second.outputs, ops.find("LOOKUP").Attrs(), 0)
             graph = with_constant(graph, name, table)
             graph = replace(graph, nodes=tuple(merged if n is second else n for n in graph.nodes if n is not first))
     return graph

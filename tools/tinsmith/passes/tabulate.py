@@ -16,6 +16,6 @@ def tabulate(graph: Graph) -> Graph:
         if isinstance(op, Tabulated) and op.tabulated(call):
             name = f"{node.outputs[0]}:table"
             graph = with_constant(graph, name, op.results(call))
-            lookup = Node("LOOKUP", node.name, (node.inputs[0], name), node.outputs, ops.find("LOOKUP").Attrs(), 0)  # type: ignore[misc]
+            lookup = Node("LOOKUP", node.name, (node.inputs[0], name), node.outputs, ops.find("LOOKUP").Attrs(), 0)
             graph = replaced(graph, node, lookup)
     return graph
