@@ -18,6 +18,10 @@ RESERVED = (
     "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
     "main tin"
 )  # words of C, and names that a model's prefix would collide with
+STANDARD_TYPES = re.compile(
+    r"u?int(_least|_fast)?(8|16|32|64)|u?int(ptr|max)|s?size|ptrdiff|wchar|wint|wctype|wctrans|mbstate|max_align|"
+    r"l?l?div|imaxdiv|time|clock|fpos|fenv|fexcept|sig_atomic|off|pid"
+)  # with _t behind them: a model's own type is called NAME_t
 
 
 @cache
@@ -57,7 +61,8 @@ def c_string(text: str) -> str:
 def identifier(text: str) -> str:
     """A C identifier from any text."""
     name = re.sub(r"[^0-9a-zA-Z]+", "_", text).strip("_").lower() or "model"
-    return f"model_{name}" if name[0].isdigit() or name in RESERVED.split() or name.startswith("tin_") else name
+    taken = name in RESERVED.split() or name.startswith("tin_") or STANDARD_TYPES.fullmatch(name)
+    return f"model_{name}" if taken or name[0].isdigit() else name
 
 
 def c_float(value: float) -> str:
