@@ -283,6 +283,111 @@ typedef struct tin_softmax_params {
 void tin_softmax(const tin_softmax_params *p, uint8_t *arena, int32_t row, int32_t end);
 #endif
 
+/* CONV_2D for dsp: Unpacks the windows of up to four pixels into scratch, two taps a word, and
+ * multiplies them with?    weights of two channels a word. */
+typedef struct tin_conv_2d_dsp_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    uint32_t scratch; /* bytes from the start of the arena */
+    const int32_t *weights; /* [pairs][words]: lanes of 256 * w1 + w0, in the order of loading */
+    const int32_t *table; /* [pairs][8]: see tin_dsp.h */
+    const int32_t *runs; /* pairs for matrix.S, pairs for plain C, in turn */
+    int32_t words; /* weights of a pair, words of a pixel */
+    int16_t in_h; /* input rows */
+    int16_t in_w; /* input columns */
+    int16_t in_c; /* input channels */
+    int16_t out_w; /* output columns */
+    int16_t out_c; /* output channels */
+    int16_t kernel_h; /* rows of the kernel */
+    int16_t kernel_w; /* columns of the kernel */
+    int16_t stride_h; /* rows between outputs */
+    int16_t stride_w; /* columns between outputs */
+    int16_t dilation_h; /* rows between taps */
+    int16_t dilation_w; /* columns between taps */
+    int16_t pad_top; /* rows of padding above */
+    int16_t pad_left; /* columns of padding to the left */
+    int8_t first; /* words of the first load, without the first one */
+    int8_t steps; /* words of further loads */
+    int8_t linear; /* 1: windows are single pixels one behind the other */
+    int8_t padded; /* 1: windows reach beyond the image */
+    int8_t pad_value; /* what padding holds: the input's zero point */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+    int32_t out_zero; /* zero point of the output */
+} tin_conv_2d_dsp_params;
+
+#ifdef TIN_SHARED_KERNELS
+void tin_conv_2d_dsp(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
+/* DEPTHWISE_CONV_2D for dsp: Windows of up to 3x3 pixels with strides 1 and 2. Four channels at a
+ * time walk over the whole image along its?    longer side: six multiply-accumulate instructions an
+ * output, and two to requantize. */
+typedef struct tin_depthwise_conv_2d_dsp_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    uint32_t scratch; /* bytes from the start of the arena */
+    const int8_t *weights; /* [in_c / 4][3 taps along a line][3 taps across][4 channels] */
+    const int32_t *bias; /* [in_c], input offset folded in */
+    const int32_t *multiplier; /* [in_c], Q31; less by what the shift has beyond 9 bits */
+    const int8_t *shift; /* [in_c], power of two applied with the multiplier */
+    const uint8_t *kinds; /* [in_c / 4], TIN_DW_FAST, ..._AWAY or ..._SLOW of four channels, two bits each */
+    int16_t in_h; /* input rows */
+    int16_t in_w; /* input columns */
+    int16_t in_c; /* channels */
+    int16_t out_w; /* output columns */
+    int16_t kernel_h; /* rows of the kernel, at most 3 */
+    int16_t kernel_w; /* columns of the kernel, at most 3 */
+    int16_t stride_h; /* rows between outputs, 1 or 2 */
+    int16_t stride_w; /* columns between outputs, 1 or 2 */
+    int16_t pad_top; /* rows of padding above */
+    int16_t pad_left; /* columns of padding to the left */
+    uint8_t by_column; /* whether lines are columns of the image */
+    int8_t pad_value; /* what padding holds: the input's zero point */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+    int32_t out_zero; /* zero point of the output */
+} tin_depthwise_conv_2d_dsp_params;
+
+#ifdef TIN_SHARED_KERNELS
+void tin_depthwise_conv_2d_dsp(const tin_depthwise_conv_2d_dsp_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
+/* CONV_2D for word: Packs the windows of six pixels into the scratch, three pixels in two words,
+ * and multiplies?    them with four channels' weights at a time; requantizes with one
+ * multiplication. */
+typedef struct tin_conv_2d_word_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    uint32_t scratch; /* bytes from the start of the arena */
+    const int8_t *weights; /* [out_c / 4][chunk * chunks][4], filled up with zeros */
+    const int8_t *padding; /* the input's zero point, in_c times, if there is padding */
+    const int32_t *scales; /* a record for each channel, then constants of channels that need their own */
+    int16_t in_h; /* input rows */
+    int16_t in_w; /* input columns */
+    int16_t in_c; /* input channels */
+    int16_t out_w; /* output columns */
+    int16_t out_c; /* output channels */
+    int16_t kernel_h; /* rows of the kernel */
+    int16_t kernel_w; /* columns of the kernel */
+    int16_t stride_h; /* rows between outputs */
+    int16_t stride_w; /* columns between outputs */
+    int16_t dilation_h; /* rows between taps */
+    int16_t dilation_w; /* columns between taps */
+    int16_t pad_top; /* rows of padding above */
+    int16_t pad_left; /* columns of padding to the left */
+    int16_t chunks; /* parts of the taps whose sums are unpacked one by one */
+    int32_t chunk; /* taps of a part, a multiple of four */
+    int8_t scale_words; /* words of a record: 2, or 4 if the outputs' zero point lies between them */
+    int8_t low; /* least output */
+    int16_t steps; /* outputs above it */
+    int32_t out_zero; /* zero point of the output */
+} tin_conv_2d_word_params;
+
+#ifdef TIN_SHARED_KERNELS
+void tin_conv_2d_word(const tin_conv_2d_word_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
 #ifdef __cplusplus
 }
 #endif

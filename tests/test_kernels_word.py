@@ -1,0 +1,100 @@
+"""Kernels for plain 32-bit cores compute what the reference does, whatever the shape, and are chosen where meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from many import compiled, differences, kernels_used, merged
+from numpy.random import Generator
+
+from tinsmith import ops
+from tinsmith.arch._thresholds import Staircase
+from tinsmith.arch.word._pack import LANE_LIMIT, cut
+from tinsmith.arch.word._scales import find_lines
+from tinsmith.graph import Array, Graph
+from tinsmith.ops._examples import example, quantized
+from tinsmith.ops.base import Op
+
+TARGETS = ["rv32imc", "cortex-m3"]
+ACTIVATIONS = ["NONE", "RELU", "RELU6"]
+GEOMETRY = {"stride_w": 1, "stride_h": 1, "dilation_w_factor": 1, "dilation_h_factor": 1}
+
+
+def some(op: Op, rng: Generator, count: int) -> list[Graph]:
+    """The op's own random examples."""
+    found: Iterator[Graph] = op.examples(rng)
+    return [next(found) for _ in range(count)]
+
+
+def weights(rng: Generator, shape: tuple[int, ...], kind: str) -> Array:
+    """Weights as models have them, or extreme ones."""
+    if kind == "extreme":
+        return rng.choice(np.array([-128, -127, 127], np.int8), shape)
+    if kind == "low":
+        return np.full(shape, -128, np.int8)
+    return np.clip(np.rint(rng.normal(0, 40, shape)), -127, 127).astype(np.int8)
+
+
+def conv(rng: Generator, h: int, w: int, c: int, n: int, kh: int, kw: int, kind: str = "", **attrs: object) -> Graph:
+    """A convolution of n channels by kh x kw."""
+    op = ops.find("CONV_2D")
+    assert op.Attrs is not None
+    settings = {**GEOMETRY, "fused_activation_function": str(rng.choice(ACTIVATIONS)), **attrs}
+    for _ in range(100):
+        graph = example(op, rng, quantized(rng, "x", (1, h, w, c)), weights(rng, (n, kh, kw, c), kind),
+                        op.Attrs(**settings), per_channel=bool(rng.random() < 0.8))  # fmt: skip
+        if graph is not None:
+            return graph
+    raise AssertionError("no valid example")
+
+
+def convolutions(rng: Generator) -> list[Graph]:
+    """Shapes of real models, tails of every length, and extreme weights that need chunks."""
+    return [
+        conv(rng, 49, 10, 1, 8, 10, 4, stride_w=2, stride_h=2),
+        conv(rng, 12, 12, 3, 8, 3, 3, stride_w=2, stride_h=2),
+        conv(rng, 5, 5, 64, 12, 1, 1),
+        conv(rng, 8, 8, 16, 16, 3, 3),
+        conv(rng, 8, 8, 16, 12, 1, 1, stride_w=2, stride_h=2),
+        conv(rng, 7, 9, 5, 7, 3, 3, dilation_w_factor=2, dilation_h_factor=3),
+        conv(rng, 6, 6, 20, 5, 3, 3, "extreme"),
+        conv(rng, 4, 5, 40, 6, 3, 3, "low"),
+        *(conv(rng, 1, w, 9, w, 1, 1, padding="VALID") for w in range(1, 8)),
+        *(conv(rng, h, 1, 3, 2, 3, 1) for h in range(1, 8)),
+    ]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_convolutions(target: str) -> None:
+    rng = np.random.default_rng(1)
+    made, random = convolutions(rng), some(ops.find("CONV_2D"), rng, 30)
+    assert set(kernels_used(compiled(merged(made), target))) == {"tin_conv_2d_word"}
+    assert not differences(made + random, target)
+
+
+def test_lines_equal_the_reference_on_all_accumulators() -> None:
+    """Not only on both sides of thresholds: the proof's own claim is tried out."""
+    rng = np.random.default_rng(3)
+    channels = 40
+    multiplier, shift = rng.integers(2**30, 2**31, channels), -rng.integers(0, 11, channels)
+    limits = np.full(channels, 2**17)
+    stairs = Staircase(multiplier, shift, -limits, limits, 3, -128, 127)
+    acc = np.arange(-(2**17), 2**17)[None, :]
+    for kinked, part in ((True, stairs), (False, replace(stairs, zero=-128))):
+        lines = find_lines(part, kinked)
+        solved = np.flatnonzero(lines.m)
+        assert len(solved) > channels // 2
+        assert np.array_equal(lines.outputs(acc, part.steps)[solved], part.of(solved).outputs(acc))
+
+
+def test_chunks_fit_their_lanes() -> None:
+    rng = np.random.default_rng(4)
+    for taps in (1, 27, 63, 64, 65, 576, 2000):
+        w = rng.choice(np.array([-128, 127], np.int8), (3, taps))
+        chunk, chunks = cut(w)
+        assert chunk % 4 == 0 and chunk * (chunks - 1) < taps <= chunk * chunks
+        for start in range(0, taps, chunk):
+            assert np.abs(w[:, start : start + chunk].astype(int)).sum(axis=1).max() <= LANE_LIMIT
