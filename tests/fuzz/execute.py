@@ -22,7 +22,19 @@ from tinsmith.interpret import interpret
 
 CORE = ROOT / "firmware" / "core"
 SANITIZE = "-fsanitize=address,undefined,float-divide-by-zero,float-cast-overflow -fno-sanitize-recover=all"
-CFLAGS = ["gcc", "-std=c99", "-O1", "-g", "-Wall", "-Wextra", "-Werror", *SANITIZE.split(), f"-I{CORE}"]
+CFLAGS = [
+    "gcc",
+    "-std=c99",
+    "-O1",
+    "-g",
+    "-Wall",
+    "-Wextra",
+    "-Wconversion",
+    "-pedantic",
+    "-Werror",
+    *SANITIZE.split(),
+    f"-I{CORE}",
+]
 MOST_BYTES = 1 << 16  # of the model file and of its activations
 MOST_WORK = 1 << 22  # multiply-accumulates of one run in numpy
 RUN_SECONDS = 20.0
