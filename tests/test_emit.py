@@ -37,7 +37,7 @@ HOSTILE = [
 
 
 def one_of_each(seed: int = 1) -> Graph:
-    """A model with floats at its ends, several inputs and outputs, a constant input, a view and a softmax."""
+    """A model with floats at its ends, several inputs and outputs, a constant input and a view."""
     b = Builder(np.random.default_rng(seed))
     x, y = b.input(1, 6, 5, 3), b.input(1, 6, 5, 3)
     z = b.simple("ADD", b.depthwise(b.conv(x, 3, 3), 3), y)
