@@ -43,6 +43,13 @@ class Scaling:
         y = fixed.requantize(acc, self.multiplier[:, None], self.shift[:, None]) + self.zero
         return self.clamp(y)
 
+    @property
+    def rises(self) -> Array:
+        """bool [n]: whether neither accumulators nor what a left shift makes of them can wrap."""
+        most = np.maximum(np.abs(self.lo), np.abs(self.hi))
+        fits: Array = most < np.int64(2**31) >> np.clip(self.shift, 0, 31)
+        return fits
+
     def clamp(self, y: Array) -> Array:
         return np.minimum(np.maximum(y, self.low), self.high)
 
@@ -91,11 +98,10 @@ def thresholds(s: Scaling) -> Array:
 def proved(formula: Formula, s: Scaling) -> Array:
     """bool [n]: whether a rising formula gives the clamped outputs of accumulators [n, any], all of lo .. hi."""
     least, most = s.lo[:, None], s.hi[:, None]
-    wide = np.maximum(np.abs(s.lo), np.abs(s.hi)) >= 2**31
     ends = np.concatenate([least, most], axis=1)
     expected = s.reference(fixed.wrap32(ends))
     constant = expected[:, 0] == expected[:, 1]
-    same: Array = (s.clamp(formula(ends)) == expected).all(axis=1) & ~wide
+    same: Array = (s.clamp(formula(ends)) == expected).all(axis=1) & s.rises
     at = thresholds(s)
     wanted = np.broadcast_to(np.arange(-127, 128), at.shape)
     reached, missed = np.clip(at, least, most), np.clip(at - 1, least, most)
@@ -111,7 +117,7 @@ def proved(formula: Formula, s: Scaling) -> Array:
 def stage(s: Scaling) -> Stage:
     """Constants for every channel, with their proof. Channels whose output never changes need no multiplier."""
     ends = s.reference(fixed.wrap32(np.stack([s.lo, s.hi], axis=1)))
-    constant = (ends[:, 0] == ends[:, 1]) & (s.lo >= -(2**31)) & (s.hi < 2**31)
+    constant = (ends[:, 0] == ends[:, 1]) & s.rises
     right = np.where(constant, 1, np.clip(-s.shift, 0, MOST_SHIFT))
     middle = (np.int64(1) << right) >> 1
     signed = np.full(len(right), s.low < s.zero)

@@ -1,0 +1,277 @@
+/* A few pixels times all channels of a convolution, two channels at a time, for cores with DSP extension and FPU.
+ *
+ * Two output channels share every weight word: a 16-bit lane holds 256 * w1 + w0. With x the same two taps of a pixel,
+ *     F = sum of SMLAD(word, x) = 256 * S1 + S0,    S = sum of SMLAD(SXTB16(word), x) = S0    (modulo 2^32),
+ * so one SXTB16 unpacks for both, and F - S is 256 * S1. Up to 32 weight words wait in s0-s31, which leaves the core's
+ * registers for the accumulators and one LDM of pixels a step: 11 instructions for 16 products with four pixels.
+ *
+ * tin_dsp_block4 and tin_dsp_block3 take a tin_dsp_block (dsp.h). In the loops:
+ *     r0-r3   x of pixels 0-3 (two taps each)      lr  where the next x are
+ *     r4, r6, r8, r10   F of pixels 0-3            r12 weight word
+ *     r5, r7, r9, r11   S of pixels 0-3
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+    .syntax unified
+    .thumb
+
+    /* offsets in the frame, a copy of the block */
+    .equ WEIGHTS, 0
+    .equ TABLE, 4
+    .equ FIRST, 8
+    .equ STEPS, 16
+    .equ X_END, 20
+    .equ OUT, 24
+    .equ FRAME, 48
+
+/* Two taps of all pixels times the word in r12: first F, then S. */
+.macro products pixels
+    smlad   r4, r12, r0, r4
+    smlad   r6, r12, r1, r6
+    smlad   r8, r12, r2, r8
+  .if \pixels == 4
+    smlad   r10, r12, r3, r10
+  .endif
+    sxtb16  r12, r12
+    smlad   r5, r12, r0, r5
+    smlad   r7, r12, r1, r7
+    smlad   r9, r12, r2, r9
+  .if \pixels == 4
+    smlad   r11, r12, r3, r11
+  .endif
+.endm
+
+/* The first step of a pair of channels starts from F in r4 and S in r5 for all pixels; r0-r2 are kept. */
+.macro first_step pixels
+    ldr     r12, [r0], #4
+  .if \pixels == 4
+    ldm     lr!, {r3, r7, r9, r11}
+    smlad   r10, r12, r11, r4
+  .else
+    ldm     lr!, {r3, r7, r9}
+  .endif
+    smlad   r8, r12, r9, r4
+    smlad   r6, r12, r7, r4
+    smlad   r4, r12, r3, r4
+    sxtb16  r12, r12
+  .if \pixels == 4
+    smlad   r11, r12, r11, r5
+  .endif
+    smlad   r9, r12, r9, r5
+    smlad   r7, r12, r7, r5
+    smlad   r5, r12, r3, r5
+.endm
+
+.macro step pixels, index
+.Lstep\pixels\()_\index:
+  .if \pixels == 4
+    ldm     lr!, {r0-r3}
+  .else
+    ldm     lr!, {r0-r2}
+  .endif
+    vmov    r12, s\index
+    products \pixels
+.endm
+
+/* Loads weight words up to s<last> and jumps to the step that uses that one; the steps count down. */
+.macro load_words pixels, last
+.Lload\pixels\()_\last:
+  .if \last
+    vldm    r0!, {s0-s\last}
+  .else
+    vldm    r0!, {s0}
+  .endif
+    str     r0, [sp, #WEIGHTS]
+    b.w     .Lstep\pixels\()_\last
+.endm
+
+/* Upper channel where the output's low limit is its zero point (ReLU). In: F, S; r0 multiplier, r1 128 * constant + 64,
+ * r2 shift + 7. The result replaces F. */
+.macro upper f, s
+    sub     \f, \f, \s
+    smmla   \f, \f, r0, r1
+    asr     \f, \f, r2
+    ssat    \f, #8, \f
+.endm
+
+/* Lower channel of the same. In: S; r3 multiplier, r12 constant, lr shift. The result replaces S. */
+.macro lower s
+    lsl     \s, \s, #1
+    smmlar  \s, \s, r3, r12
+    asr     \s, \s, lr
+    ssat    \s, #8, \s
+.endm
+
+/* Where negative accumulators take one off the constant: r1 is the bare constant, r2 the bare shift; r3 is changed. */
+.macro upper_signed f, s
+    sub     \f, \f, \s
+    asr     \f, \f, #7
+    add     r3, r1, \f, asr #31
+    smmlar  \f, \f, r0, r3
+    asr     \f, \f, r2
+    ssat    \f, #8, \f
+.endm
+
+/* r0 is changed. */
+.macro lower_signed s
+    lsl     \s, \s, #1
+    add     r0, r12, \s, asr #31
+    smmlar  \s, \s, r3, r0
+    asr     \s, \s, lr
+    ssat    \s, #8, \s
+.endm
+
+.macro block pixels
+    .section .text.tin_dsp_block\pixels, "ax", %progbits
+    .global tin_dsp_block\pixels
+    .type   tin_dsp_block\pixels, %function
+    .thumb_func
+tin_dsp_block\pixels:
+    push    {r4-r11, lr}
+    vpush   {s16-s31}
+    sub     sp, sp, #FRAME
+    ldm     r0, {r1-r12}
+    mov     r0, sp
+    stm     r0, {r1-r12}
+
+.Lpair\pixels:
+    ldrd    r0, r1, [sp, #WEIGHTS]
+    ldrd    r2, lr, [sp, #FIRST]    /* words of the first load, x */
+    ldrd    r4, r5, [r1], #32       /* F and S begin with the biases */
+    str     r1, [sp, #TABLE]
+    first_step \pixels
+.Lload\pixels:
+    tbb     [pc, r2]                /* r2 words */
+.Ltable\pixels:
+    .byte   (.Lnone\pixels - .Ltable\pixels) / 2
+  .irp last, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    .byte   (.Lload\pixels\()_\last - .Ltable\pixels) / 2
+  .endr
+    .balign 2
+.Lnone\pixels:
+    str     r0, [sp, #WEIGHTS]
+    b.w     .Lloaded\pixels
+  .irp last, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    load_words \pixels, \last
+  .endr
+  .irp index, 31,30,29,28,27,26,25,24,23,22,21,20,19,18,17,16,15,14,13,12,11,10,9,8,7,6,5,4,3,2,1,0
+    step    \pixels, \index
+  .endr
+.Lloaded\pixels:
+    ldr     r0, [sp, #X_END]
+    cmp     lr, r0
+    beq     .Lscale\pixels
+    ldr     r0, [sp, #WEIGHTS]
+    ldr     r2, [sp, #STEPS]
+    b       .Lload\pixels
+
+.Lscale\pixels:
+    ldr     lr, [sp, #TABLE]        /* already behind this pair's entry */
+    ldmdb   lr, {r0-r3, r12, lr}    /* multiplier, constant, shift of the upper, then of the lower channel */
+    cmp     r2, #0                  /* bit 31 says "signed"; a shift by a register looks at 8 bits */
+    bmi     .Lsigned\pixels
+    upper   r4, r5
+    upper   r6, r7
+    upper   r8, r9
+    lower   r5
+    lower   r7
+    lower   r9
+  .if \pixels == 4
+    upper   r10, r11
+    lower   r11
+  .endif
+.Lstore\pixels:
+    bfi     r5, r4, #8, #8
+    bfi     r7, r6, #8, #8
+    bfi     r9, r8, #8, #8
+    ldrd    r0, r1, [sp, #OUT]      /* out, and its end for this call */
+    ldrd    r2, r3, [sp, #OUT + 8]  /* from pixel 0 to pixels 1 and 2 */
+  .if \pixels == 4
+    ldr     r12, [sp, #OUT + 16]
+    bfi     r11, r10, #8, #8
+    strh    r11, [r0, r12]
+  .endif
+    strh    r9, [r0, r3]
+    strh    r7, [r0, r2]
+    strh    r5, [r0], #2
+    str     r0, [sp, #OUT]
+    cmp     r0, r1
+    bne.w   .Lpair\pixels
+    add     sp, sp, #FRAME
+    vpop    {s16-s31}
+    pop     {r4-r11, pc}
+
+.Lsigned\pixels:
+    upper_signed r4, r5
+    upper_signed r6, r7
+    upper_signed r8, r9
+  .if \pixels == 4
+    upper_signed r10, r11
+  .endif
+    ldr     lr, [sp, #TABLE]
+    ldmdb   lr, {r3, r12, lr}
+    lower_signed r5
+    lower_signed r7
+    lower_signed r9
+  .if \pixels == 4
+    lower_signed r11
+  .endif
+    b       .Lstore\pixels
+    .size   tin_dsp_block\pixels, . - tin_dsp_block\pixels
+.endm
+
+    block   4
+    block   3
+
+/* uint32_t *tin_dsp_expand4(uint32_t *to, const int8_t *const from[], int32_t bytes); the same for 3 pixels.
+ *
+ * Interleaves a multiple of 4 bytes, not 0, of all pixels as pairs of int16: of each four bytes a word with bytes 0 and
+ * 2 of every pixel, then a word with bytes 1 and 3. Returns the end.
+ *     r0 to    r1, r2, r3, r12 pixels    lr end of the first pixel's bytes    r4-r11 words
+ */
+.macro expand pixels
+    .section .text.tin_dsp_expand\pixels, "ax", %progbits
+    .global tin_dsp_expand\pixels
+    .type   tin_dsp_expand\pixels, %function
+    .thumb_func
+tin_dsp_expand\pixels:
+    push    {r4-r11, lr}
+    ldr     r4, [r1]
+    add     lr, r4, r2
+  .if \pixels == 4
+    ldm     r1, {r1-r3, r12}
+  .else
+    ldm     r1, {r1-r3}
+  .endif
+.Lexpand\pixels:
+    ldr     r4, [r1], #4
+    ldr     r5, [r2], #4
+    ldr     r6, [r3], #4
+  .if \pixels == 4
+    ldr     r7, [r12], #4
+    sxtb16  r8, r4, ror #8
+    sxtb16  r9, r5, ror #8
+    sxtb16  r10, r6, ror #8
+    sxtb16  r11, r7, ror #8
+    sxtb16  r7, r7
+  .else
+    sxtb16  r7, r4, ror #8
+    sxtb16  r8, r5, ror #8
+    sxtb16  r9, r6, ror #8
+  .endif
+    sxtb16  r4, r4
+    sxtb16  r5, r5
+    sxtb16  r6, r6
+  .if \pixels == 4
+    stm     r0!, {r4-r11}
+  .else
+    stm     r0!, {r4-r9}
+  .endif
+    cmp     r1, lr
+    bne     .Lexpand\pixels
+    pop     {r4-r11, pc}
+    .size   tin_dsp_expand\pixels, . - tin_dsp_expand\pixels
+.endm
+
+    expand  4
+    expand  3

@@ -1,0 +1,41 @@
+/* What the kernels for cores with the DSP extension share.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TIN_DSP_H
+#define TIN_DSP_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TIN_DSP_ENTRY 8 /* words of a pair of channels in a table of scales */
+
+/* One block: some pixels, given as words of two taps, times a range of pairs of channels. matrix.S copies this as it
+ * lies here. */
+typedef struct tin_dsp_block {
+    const int32_t *weights; /* a word a step and pair: lanes of 256 * w1 + w0 */
+    const int32_t *table;   /* F, S at the start; multiplier, constant, shift of the upper, then of the lower channel */
+    int32_t first;          /* words that follow a pair's first one in its first load */
+    const uint32_t *x;      /* a word a pixel and step */
+    int32_t steps;          /* words of each further load, at most 32 */
+    const uint32_t *x_end;
+    int8_t *out;
+    const int8_t *out_end;  /* of pixel 0 */
+    int32_t at1, at2, at3;  /* bytes from pixel 0's outputs to those of the others */
+    int32_t unused;
+} tin_dsp_block;
+
+void tin_dsp_block4(const tin_dsp_block *block);
+void tin_dsp_block3(const tin_dsp_block *block);
+
+/* Interleaves `bytes`, a multiple of 4 above 0, of all pixels as pairs of int16, and returns the end. */
+uint32_t *tin_dsp_expand4(uint32_t *to, const int8_t *const from[], int32_t bytes);
+uint32_t *tin_dsp_expand3(uint32_t *to, const int8_t *const from[], int32_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* TIN_DSP_H */

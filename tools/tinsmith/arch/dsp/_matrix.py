@@ -1,0 +1,147 @@
+"""Weights and scales as firmware/core/arch/dsp/matrix.S reads them: two channels share a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...graph import Array
+from ...ops._quantized import clamp_limits
+from ...ops._weighted import Weighted, folded_bias
+from ...ops.base import Call
+from ._requant import Scaling, Stage, accumulator_range, high_result, proved, stage
+
+MOST_WORDS = 32  # weights that the floating-point registers hold
+SIGNED = np.int64(1) << 31
+UPPER_LIMIT = 2**23  # 256 times the upper channel's accumulator must fit 32 bits
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """How a pair's words are loaded: `count` times `words`."""
+
+    words: int
+    count: int
+
+    @classmethod
+    def of(cls, steps: int) -> Chunks:
+        """The cheapest division of `steps` into equal chunks; the last one is filled up with zeros."""
+        count = -(-steps // MOST_WORDS)
+        return cls(-(-steps // count), count)
+
+    @property
+    def total(self) -> int:
+        return self.words * self.count
+
+
+def tap_order(run: int) -> Array:
+    """Which two of a run's taps each step multiplies, [steps, 2]; -1 is none.
+
+    Four bytes are unpacked into bytes 0 and 2, then 1 and 3. The rest of a run is alike, or two neighbours.
+    """
+    steps = [(k + half, k + 2 + half) for k in range(0, run - run % 4, 4) for half in (0, 1)]
+    end = run - run % 4
+    steps += {0: [], 1: [(end, -1)], 2: [(end, end + 1)], 3: [(end, end + 2), (end + 1, -1)]}[run % 4]
+    return np.array(steps, np.int64)
+
+
+def ordered(weights: Array, runs: int) -> Array:
+    """Weights [channels, taps] of `runs` equal runs as steps [channels, steps, 2]."""
+    channels, taps = weights.shape
+    order = tap_order(taps // runs)
+    cut = np.concatenate([weights.reshape(channels, runs, -1), np.zeros((channels, runs, 1), weights.dtype)], axis=2)
+    return cut[:, :, order].reshape(channels, -1, 2)  # index -1 is the added zero
+
+
+def paired(array: Array) -> Array:
+    """An array [channels, ...] as [pairs, 2, ...], filled up with zeros: 0 is the lower channel."""
+    if len(array) % 2:
+        array = np.concatenate([array, np.zeros_like(array[:1])])
+    return array.reshape(-1, 2, *array.shape[1:])
+
+
+def weight_words(pairs: Array) -> Array:
+    """Steps [pairs, 2, steps, 2] as int32 words [pairs, steps]: lanes of 256 * upper + lower."""
+    w = pairs.astype(np.int64)
+    lanes = (256 * w[:, 1] + w[:, 0]) & 0xFFFF
+    return (lanes[..., 0] | lanes[..., 1] << 16).astype(np.uint32).view(np.int32)
+
+
+def in_loading_order(words: Array, chunks: Chunks) -> Array:
+    """Words [pairs, steps] as they are loaded. The first of a pair comes alone; of every load, the last is used first."""
+    padded = np.zeros((len(words), chunks.total), np.int32)
+    padded[:, : words.shape[1]] = words
+    parts = [padded[:, :1], padded[:, chunks.words - 1 : 0 : -1] if chunks.words > 1 else padded[:, :0]]
+    for start in range(chunks.words, chunks.total, chunks.words):
+        parts.append(padded[:, start : start + chunks.words][:, ::-1])
+    return np.ascontiguousarray(np.concatenate(parts, axis=1))
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Table entries, and which pairs of channels matrix.S may compute."""
+
+    table: Array  # int32 [pairs, 8]
+    exact: Array  # bool [pairs]
+
+    @property
+    def runs(self) -> Array:
+        """Numbers of pairs that matrix.S computes and that plain C does, in turn."""
+        return np.array(list(run_lengths(self.exact)), np.int32)
+
+
+def run_lengths(flags: Array) -> Iterator[int]:
+    """Lengths of the runs of True, of False, and so on; the first may be 0."""
+    wanted, start = True, 0
+    while start < len(flags):
+        other = np.flatnonzero(flags[start:] != wanted)
+        length = int(other[0]) if len(other) else len(flags) - start
+        yield length
+        wanted, start = not wanted, start + length
+
+
+def scaling(op: Weighted, call: Call, weights: Array) -> Scaling:
+    """The requantization of a weighted op's channels; weights [channels, taps]."""
+    multiplier, shift = np.array(op.multipliers(call), np.int64).T
+    low, high = clamp_limits(call)
+    lo, hi = accumulator_range(weights, folded_bias(op, call))
+    return Scaling(multiplier, shift, call.y.zero_point, low, high, lo, hi)
+
+
+def lanes_fit(pairs: Array) -> Array:
+    """Whether 256 * upper + lower fits int16 for all weights of a pair [pairs, 2, ...]: bool [pairs]."""
+    bad = (pairs[:, 1] == -128) & (pairs[:, 0] < 0)
+    fits: Array = ~bad.reshape(len(bad), -1).any(axis=1)
+    return fits
+
+
+def scales(op: Weighted, call: Call, steps: Array) -> Scales:
+    """The table for weights [channels, steps, 2], with every pair's conditions checked."""
+    s = scaling(op, call, steps.reshape(len(steps), -1))
+    made = stage(s)
+    lower, upper = made.exact, upper_is_exact(made, s)
+    bias = folded_bias(op, call).astype(np.int64)
+    good = paired(np.stack([lower, upper], axis=1))
+    # A channel that is not there takes a multiplier of zero, and is always right.
+    exact = good[:, 0, 0] & (good[:, 1, 1] | (np.arange(len(good)) * 2 + 1 == len(lower))) & lanes_fit(paired(steps))
+    # The upper channel's shift says for both whether they are signed, and so it does if that channel is not there.
+    signed = SIGNED * int(s.low < s.zero)
+    right = paired(np.where(made.signed, made.right, made.right + 7))[:, 1] | signed
+    constant = np.where(made.signed, made.constant, 128 * made.constant + 64)
+    b, m, r = (paired(a) for a in (bias, made.multiplier, made.right))
+    table = np.stack(
+        [256 * b[:, 1] + b[:, 0], b[:, 0], m[:, 1], paired(constant)[:, 1], right,
+         m[:, 0], paired(made.constant)[:, 0], r[:, 0]], axis=1,
+    )  # fmt: skip
+    own_m, own_s = paired(s.multiplier), paired(s.shift)
+    none = np.zeros(len(b), np.int64)
+    plain = np.stack([b[:, 1], b[:, 0], own_m[:, 1], own_s[:, 1], none, own_m[:, 0], own_s[:, 0], none], axis=1)
+    return Scales(np.where(exact[:, None], table, plain).astype(np.uint32).view(np.int32), exact)
+
+
+def upper_is_exact(made: Stage, s: Scaling) -> Array:
+    """Whether channels may be the upper one of a pair."""
+    fits = (s.lo >= -UPPER_LIMIT) & (s.hi < UPPER_LIMIT)
+    return made.exact & fits & proved(lambda a: high_result(made, a), s)

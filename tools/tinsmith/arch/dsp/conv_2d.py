@@ -1,0 +1,83 @@
+"""CONV_2D for cores with the DSP extension: blocks of three or four pixels times pairs of channels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...graph import Array
+from ...ops._conv import ConvParams
+from ...ops.base import I8, I16, I32, Call, I32s, note
+from ...ops.conv_2d import Conv2D
+from ._matrix import Chunks, in_loading_order, ordered, paired, scales, weight_words
+
+MOST_PIXELS = 4
+
+
+class Conv2DDsp(Conv2D):
+    """Unpacks the windows of up to four pixels into scratch, two taps a word, and multiplies them with
+    weights of two channels a word."""
+
+    arch = "dsp"
+    extra_sources = ("arch/dsp/matrix.S",)
+
+    @dataclass(frozen=True)
+    class Params:
+        weights: I32s = note("[pairs][words]: lanes of 256 * w1 + w0, in the order of loading")
+        table: I32s = note("[pairs][8]: see tin_dsp.h")
+        runs: I32s = note("pairs for matrix.S, pairs for plain C, in turn")
+        words: I32 = note("weights of a pair, words of a pixel")
+        in_h: I16 = note("input rows")
+        in_w: I16 = note("input columns")
+        in_c: I16 = note("input channels")
+        out_w: I16 = note("output columns")
+        out_c: I16 = note("output channels")
+        kernel_h: I16 = note("rows of the kernel")
+        kernel_w: I16 = note("columns of the kernel")
+        stride_h: I16 = note("rows between outputs")
+        stride_w: I16 = note("columns between outputs")
+        dilation_h: I16 = note("rows between taps")
+        dilation_w: I16 = note("columns between taps")
+        pad_top: I16 = note("rows of padding above")
+        pad_left: I16 = note("columns of padding to the left")
+        first: I8 = note("words of the first load, without the first one")
+        steps: I8 = note("words of further loads")
+        linear: I8 = note("1: windows are single pixels one behind the other")
+        padded: I8 = note("1: windows reach beyond the image")
+        pad_value: I8 = note("what padding holds: the input's zero point")
+        low: I8 = note("least output")
+        high: I8 = note("greatest output")
+        out_zero: I32 = note("zero point of the output")
+
+    def steps(self, call: Call) -> Array:
+        """The weights as [channels, steps, 2]: runs of a kernel row's taps."""
+        weights = call.input(1).data
+        assert weights is not None
+        return ordered(weights.reshape(len(weights), -1), weights.shape[1])
+
+    def padded(self, call: Call) -> bool:
+        """Whether some window reaches beyond the image."""
+        axes = (self.window(call).y, self.window(call).x)
+        ends = [(a.out - 1) * a.stride - a.before + (a.kernel - 1) * a.dilation for a in axes]
+        return any(a.before > 0 or end >= a.size for a, end in zip(axes, ends, strict=True))
+
+    def scratch_bytes(self, call: Call) -> int:
+        """Words of all pixels, and, where windows are put together, a row of taps a pixel and one of padding."""
+        _, kernel_h, kernel_w, in_c = call.input(1).shape
+        per_run = (kernel_w * in_c + 1) // 2
+        words = Chunks.of(kernel_h * per_run).total
+        made = self.padded(call) or call.attrs.dilation_w_factor > 1
+        return MOST_PIXELS * 4 * words + ((MOST_PIXELS + 1) * kernel_w * in_c if made else 0)
+
+    def params(self, call: Call) -> Params:
+        base: ConvParams = super().params(call)
+        steps = self.steps(call)
+        chunks, scale = Chunks.of(steps.shape[1]), scales(self, call, steps)
+        words = in_loading_order(weight_words(paired(steps)), chunks)
+        linear = base.kernel_h * base.kernel_w * base.stride_h * base.stride_w == 1 and not self.padded(call)
+        return self.Params(
+            words.reshape(-1), scale.table.reshape(-1), scale.runs, chunks.total,
+            base.in_h, base.in_w, base.in_c, base.out_w, base.out_c, base.kernel_h, base.kernel_w,
+            base.stride_h, base.stride_w, base.dilation_h, base.dilation_w, base.pad_top, base.pad_left,
+            chunks.words - 1, chunks.words, int(linear), int(self.padded(call)), base.pad_value,
+            base.low, base.high, base.out_zero,
+        )  # fmt: skip
