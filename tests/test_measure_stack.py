@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import needs
@@ -13,6 +14,7 @@ from bare_firmware import ARM, MACHINES, RISCV, Machine
 from tinsmith import emulate, targets, toolchain
 from tinsmith.errors import InputError, TargetError
 from tinsmith.measure import stack
+from tinsmith.measure.elf import all_functions, disassemble
 
 FIXTURE = Path(__file__).parent / "fixtures" / "emulator"
 
@@ -171,6 +173,21 @@ def test_calls_that_only_the_call_graph_shows_count(tmp_path: Path) -> None:
     )
     found = stack.worst_case(elf, [tmp_path / "code.ci"], "run")
     assert found.path == (stack.Frame("run", 8), stack.Frame("fill", 88))
+
+
+def test_a_jump_too_far_for_a_branch_is_no_call(tmp_path: Path) -> None:
+    """The loop is longer than the 2 KB that a branch of Armv6-M reaches."""
+    core = replace(ARM, flags=("-mcpu=cortex-m0plus", "-mthumb"))
+    body = "v = v + 1; " * 500
+    code = f"code.c\nvolatile int v;\nint run(int x) {{ while (v) {{ {body} }} return x; }}\n"
+    found = worst_case(core, tmp_path, code + "int main(void) { return run(1); }\n")
+    jumps = [i for i in disassemble(tmp_path / "firmware.elf").values() if i.mnemonic == "bl"]
+    assert any(i.target is not None and i.target not in starts(tmp_path) for i in jumps), "GCC did not jump like this"
+    assert [frame.function for frame in found.path] == ["run"]
+
+
+def starts(folder: Path) -> set[int]:
+    return {function.address for function in all_functions(folder / "firmware.elf")}
 
 
 @MACHINES

@@ -151,11 +151,15 @@ class _Analysis:
         for span in self._ranges.get(name, ()):
             for instruction in self._instructions(span):
                 effect = self._decode(instruction)
-                if effect.call is not None:
+                if effect.call is not None and not self._is_inside(name, effect.call):
                     found.add(self._name(effect.call))
                 elif effect.jump is not None and self._names.get(effect.jump, name) != name:
                     found.add(self._name(effect.jump))
         return found
+
+    def _is_inside(self, name: str, address: int) -> bool:
+        """Whether a call is a jump: where Armv6-M's branches do not reach, GCC jumps with a bl."""
+        return any(address in span and address != span.start for span in self._ranges[name])
 
     def _instructions(self, span: range) -> list[Instruction]:
         return [self._listing[address] for address in span if address in self._listing]
