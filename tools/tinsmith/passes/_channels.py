@@ -138,16 +138,25 @@ class Needs:
                     heapq.heappush(order, -i)
 
     def fill(self, index: int) -> bool:
-        """Rounds the channels that a node writes up to a multiple, at least one; whether any were added."""
-        end = self.links[index].output
-        mask, interval = self.masks[end], self.intervals[end[0]]
-        multiple = self.multiple if self.links[index].taps is not None else 1
-        wanted = min(len(mask), max(1, -(-int(mask.sum()) // multiple)) * multiple)
+        """Gives a node channels until none of its tensors is empty and what it writes is rounded; whether any were
+        added."""
+        link = self.links[index]
+        added = self.add(link.output, self.multiple if link.taps is not None else 1)
+        for end in link.inputs:
+            added |= end[1] >= 0 and self.add(end, 1)
+        if added:
+            self.settle([index, *self.graph.consumers.get(link.output[0], ())])
+        return added
+
+    def add(self, end: Slot, multiple: int) -> bool:
+        """Rounds the count of a tensor's channels up to a multiple, or to one if there are too few; whether it grew."""
+        mask, interval = self.masks[end], self.intervals[end[0]] if end[1] < 0 else None
+        wanted = max(1, int(mask.sum()))
+        rounded = -(-wanted // multiple) * multiple
+        wanted = rounded if rounded <= len(mask) else wanted
         left = np.flatnonzero(~mask)
         if interval is not None:  # constants first: they tend to need nothing themselves
             left = left[np.argsort(~interval.constant[left], kind="stable")]
         added = left[: wanted - int(mask.sum())]
         mask[added] = True
-        if len(added):
-            self.settle([index, *self.graph.consumers.get(end[0], ())])
         return bool(len(added))
