@@ -13,6 +13,8 @@ from rich.table import Table
 from .bench import Cost
 from .graph import Array, Tensor
 from .inspection import Inspection
+from .passes.fold_constants import fold_constants
+from .passes.shrink import savings
 from .pipeline import Compiled
 from .toolchain import Built
 from .verify import Verdict
@@ -72,6 +74,10 @@ def inspection(out: Console, found: Inspection) -> None:
 
 def compiled(out: Console, model: Compiled, paths: Sequence[Path]) -> None:
     out.print(f"{model.name}: arena {model.plan.arena_bytes:,} bytes, of it scratch {model.plan.scratch_bytes:,}")
+    saved = savings(fold_constants(model.source), model.plan.graph)
+    if saved:
+        (macs, fewer), (before, after) = saved.macs, saved.constant_bytes
+        out.print(f"  shrunk, exactly: MACs {macs:,} -> {fewer:,}, weights and biases {before:,} -> {after:,} bytes")
     for path in paths:
         out.print(f"  {escape(str(path))}", soft_wrap=True)
 
