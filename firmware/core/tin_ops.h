@@ -283,6 +283,60 @@ typedef struct tin_softmax_params {
 void tin_softmax(const tin_softmax_params *p, uint8_t *arena, int32_t row, int32_t end);
 #endif
 
+/* ADD for dsp: Replaces three scalings and three roundings by one linear form. Its constants are
+ * searched offline?    and checked on all 65,536 pairs of inputs; where none are found, the sum is
+ * computed as defined. */
+typedef struct tin_add_dsp_params {
+    tin_rows in[2]; /* inputs */
+    tin_rows out; /* output */
+    int32_t outer; /* steps of the outer loop in a row */
+    int32_t inner; /* steps of the inner loop */
+    int32_t a_outer; /* elements of input 0 an outer step */
+    int32_t a_inner; /* elements of input 0 an inner step */
+    int32_t b_outer; /* elements of input 1 an outer step */
+    int32_t b_inner; /* elements of input 1 an inner step */
+    int32_t a_zero; /* zero point of input 0 */
+    int32_t b_zero; /* zero point of input 1 */
+    int32_t a_multiplier; /* scale of input 0, Q31 */
+    int32_t b_multiplier; /* scale of input 1, Q31 */
+    int32_t out_multiplier; /* scale of the output, Q31 */
+    int32_t out_zero; /* zero point of the output */
+    int8_t a_shift; /* power of two of input 0, not positive */
+    int8_t b_shift; /* power of two of input 1, not positive */
+    int8_t out_shift; /* power of two of the output, not positive */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+    const int32_t *constants; /* 256 * A, 256 * B, C + 128 * 2^16 */
+    int8_t linear; /* 1: the constants are right; 0: compute as defined */
+} tin_add_dsp_params;
+
+#ifdef TIN_SHARED_KERNELS
+void tin_add_dsp(const tin_add_dsp_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
+/* AVERAGE_POOL_2D for dsp: Adds up four channels at once, two to a word, for as many pixels as 16
+ * bits hold. */
+typedef struct tin_average_pool_2d_dsp_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    int16_t in_h; /* input rows */
+    int16_t in_w; /* input columns */
+    int16_t channels; /* channels */
+    int16_t out_w; /* output columns */
+    int16_t kernel_h; /* rows of the window */
+    int16_t kernel_w; /* columns of the window */
+    int16_t stride_h; /* rows between outputs */
+    int16_t stride_w; /* columns between outputs */
+    int16_t pad_top; /* rows of padding above */
+    int16_t pad_left; /* columns of padding to the left */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+} tin_average_pool_2d_dsp_params;
+
+#ifdef TIN_SHARED_KERNELS
+void tin_average_pool_2d_dsp(const tin_average_pool_2d_dsp_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
 /* CONV_2D for dsp: Unpacks the windows of up to four pixels into scratch, two taps a word, and
  * multiplies them with?    weights of two channels a word. */
 typedef struct tin_conv_2d_dsp_params {
@@ -386,6 +440,39 @@ typedef struct tin_conv_2d_word_params {
 
 #ifdef TIN_SHARED_KERNELS
 void tin_conv_2d_word(const tin_conv_2d_word_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
+/* DEPTHWISE_CONV_2D for word: Computes a row of one channel after the other; windows of 3x3 slide
+ * along it with nine weights?    in registers, other windows are taken four at a time; requantizes
+ * with one multiplication. */
+typedef struct tin_depthwise_conv_2d_word_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    const int8_t *weights; /* [out_c][kernel_h][kernel_w] */
+    const int32_t *scales; /* a record for each channel, then constants of channels that need their own */
+    int16_t in_h; /* input rows */
+    int16_t in_w; /* input columns */
+    int16_t in_c; /* input channels */
+    int16_t out_w; /* output columns */
+    int16_t out_c; /* output channels */
+    int16_t kernel_h; /* rows of the kernel */
+    int16_t kernel_w; /* columns of the kernel */
+    int16_t stride_h; /* rows between outputs */
+    int16_t stride_w; /* columns between outputs */
+    int16_t dilation_h; /* rows between taps */
+    int16_t dilation_w; /* columns between taps */
+    int16_t pad_top; /* rows of padding above */
+    int16_t pad_left; /* columns of padding to the left */
+    int16_t steps; /* outputs above `low` */
+    int8_t slides; /* 1: a window of 3x3 that slides; 0: any other */
+    int8_t scale_words; /* words of a record: 2, or 4 if the outputs' zero point lies between them */
+    int8_t pad_value; /* what padding holds: the input's zero point */
+    int8_t low; /* least output */
+    int32_t out_zero; /* zero point of the output */
+} tin_depthwise_conv_2d_word_params;
+
+#ifdef TIN_SHARED_KERNELS
+void tin_depthwise_conv_2d_word(const tin_depthwise_conv_2d_word_params *p, uint8_t *arena, int32_t row, int32_t end);
 #endif
 
 #ifdef __cplusplus
