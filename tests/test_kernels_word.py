@@ -75,6 +75,50 @@ def test_convolutions(target: str) -> None:
     assert not differences(made + random, target)
 
 
+def depthwise(rng: Generator, h: int, w: int, c: int, kh: int, kw: int, kind: str = "", **attrs: object) -> Graph:
+    """A depthwise convolution with ReLU, whose zero point is the least output as in models unless attrs differ."""
+    op = ops.find("DEPTHWISE_CONV_2D")
+    assert op.Attrs is not None
+    settings = {**GEOMETRY, "fused_activation_function": "RELU", **attrs}
+    multiplier = int(str(attrs.get("depth_multiplier", 1)))
+    for _ in range(100):
+        graph = example(op, rng, quantized(rng, "x", (1, h, w, c)), weights(rng, (1, kh, kw, c * multiplier), kind),
+                        op.Attrs(**settings), per_channel=bool(rng.random() < 0.8), axis=3)  # fmt: skip
+        if graph is not None:
+            return graph
+    raise AssertionError("no valid example")
+
+
+def depthwises(rng: Generator) -> list[Graph]:
+    """Windows that slide, over images of every small size; others; edges on every side."""
+    two = {"stride_w": 2, "stride_h": 2}
+    return [
+        *(depthwise(rng, h, w, 3, 3, 3) for h in (1, 2, 5) for w in range(1, 7)),
+        *(depthwise(rng, h, w, 2, 3, 3, **two) for h in (1, 4) for w in range(1, 8)),
+        *(depthwise(rng, 4, w, 2, 3, 3, padding="VALID", stride_w=s) for w in range(3, 8) for s in (1, 2)),
+        depthwise(rng, 25, 5, 8, 3, 3, "extreme"),
+        depthwise(rng, 9, 9, 4, 3, 3, dilation_h_factor=4),
+        depthwise(rng, 9, 9, 4, 3, 3, dilation_w_factor=2),
+        depthwise(rng, 3, 12, 5, 5, 5, fused_activation_function="NONE"),
+        depthwise(rng, 12, 12, 3, 3, 3, fused_activation_function="NONE"),
+        depthwise(rng, 12, 7, 3, 3, 3, depth_multiplier=2),
+        depthwise(rng, 20, 1, 6, 9, 1),
+        depthwise(rng, 1, 20, 6, 1, 9, padding="VALID"),
+        depthwise(rng, 2, 2, 3, 3, 3, dilation_h_factor=7, dilation_w_factor=7),
+    ]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_depthwise_convolutions(target: str) -> None:
+    rng = np.random.default_rng(5)
+    made, random = depthwises(rng), some(ops.find("DEPTHWISE_CONV_2D"), rng, 30)
+    model = compiled(merged(made), target)
+    assert set(kernels_used(model)) <= {"tin_depthwise_conv_2d_word", "tin_conv_2d_word"}
+    assert kernels_used(model).count("tin_depthwise_conv_2d_word") > 40
+    assert model.files["many.c"].count(".slides = 1") > 20
+    assert not differences(made + random, target)
+
+
 def test_lines_equal_the_reference_on_all_accumulators() -> None:
     """Not only on both sides of thresholds: the proof's own claim is tried out."""
     rng = np.random.default_rng(3)

@@ -15,13 +15,15 @@
  * of a whole block and spills. Changes no result. */
 #if defined(__GNUC__)
 #define TIN_KEEP1(a) __asm__ volatile("" : "+r"(a))
-#define TIN_KEEP2(a, b) __asm__ volatile("" : "+r"(a), "+r"(b) : : "memory")
+#define TIN_KEEP2(a, b) __asm__ volatile("" : "+r"(a), "+r"(b))
+#define TIN_KEEP3(a, b, c) __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c))
 #define TIN_KEEP4(a, b, c, d) __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d) : : "memory")
 #define TIN_APART __attribute__((noinline)) /* a loop that needs all registers for itself */
 #else
 #define TIN_APART
 #define TIN_KEEP1(a) ((void)0)
 #define TIN_KEEP2(a, b) ((void)0)
+#define TIN_KEEP3(a, b, c) ((void)0)
 #define TIN_KEEP4(a, b, c, d) ((void)0)
 #endif
 
