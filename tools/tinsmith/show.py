@@ -128,10 +128,18 @@ def costs(out: Console, found: Sequence[Cost], layers: bool) -> None:
     out.print(rows)
     for c in found if layers else ():
         out.print(f"\n{c.model}")
-        profile = table(">#", "op", ">instructions", ">share", ">MACs", "name")
-        for index, entry in enumerate(c.layers):
-            share = f"{100 * entry.instructions / c.instructions:.1f} %"
-            profile.add_row(
-                str(index), entry.op, f"{entry.instructions:,}", share, f"{entry.macs:,}", short(entry.name)
-            )
-        out.print(profile)
+        out.print(profile(c))
+        if c.m4_cycles_estimate is not None:
+            out.print(f"{c.m4_cycles_estimate:,} cycles in all: an estimate without wait states, no latency")
+
+
+def profile(c: Cost) -> Table:
+    """Every layer's share, with estimated cycles where there are any."""
+    estimated = c.m4_cycles_estimate is not None
+    rows = table(">#", "op", ">instructions", ">share", *([">cycles (estimate)"] if estimated else []), ">MACs", "name")
+    for index, entry in enumerate(c.layers):
+        share = f"{100 * entry.instructions / c.instructions:.1f} %"
+        cycles = [f"{entry.m4_cycles_estimate:,}"] if estimated else []
+        figures = (f"{entry.instructions:,}", share, *cycles, f"{entry.macs:,}")
+        rows.add_row(str(index), entry.op, *figures, short(entry.name))
+    return rows
