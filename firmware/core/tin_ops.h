@@ -407,6 +407,25 @@ typedef struct tin_depthwise_conv_2d_dsp_params {
 void tin_depthwise_conv_2d_dsp(const tin_depthwise_conv_2d_dsp_params *p, uint8_t *arena, int32_t row, int32_t end);
 #endif
 
+/* FULLY_CONNECTED for dsp: Multiplies four channels at a time, two of them in a word, and unpacks
+ * inputs on the way. */
+typedef struct tin_fully_connected_dsp_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    const int32_t *weights; /* [quads][in_c / 4][2][2]: lanes of 256 * w1 + w0 */
+    const int32_t *biases; /* [pairs][2]: 256 * b1 + b0, b0 */
+    const int32_t *scales; /* [pairs or one][6]: multiplier, constant, shift of the upper, then of the lower channel */
+    int32_t scale_step; /* bytes from a pair's scales to the next one's */
+    int32_t in_c; /* values a row of the input */
+    int32_t out_c; /* values a row of the output */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+} tin_fully_connected_dsp_params;
+
+#ifdef TIN_SHARED_KERNELS
+void tin_fully_connected_dsp(const tin_fully_connected_dsp_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
 /* CONV_2D for word: Packs the windows of six pixels into the scratch, three pixels in two words,
  * and multiplies?    them with four channels' weights at a time; requantizes with one
  * multiplication. */

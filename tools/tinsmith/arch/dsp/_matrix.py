@@ -122,23 +122,29 @@ def scales(op: Weighted, call: Call, steps: Array) -> Scales:
     s = scaling(op, call, steps.reshape(len(steps), -1))
     made = stage(s)
     lower, upper = made.exact, upper_is_exact(made, s)
-    bias = folded_bias(op, call).astype(np.int64)
+    there = paired(np.ones(len(lower), bool))
     good = paired(np.stack([lower, upper], axis=1))
-    # A channel that is not there takes a multiplier of zero, and is always right.
-    exact = good[:, 0, 0] & (good[:, 1, 1] | (np.arange(len(good)) * 2 + 1 == len(lower))) & lanes_fit(paired(steps))
-    # The upper channel's shift says for both whether they are signed, and so it does if that channel is not there.
-    signed = SIGNED * int(s.low < s.zero)
-    right = paired(np.where(made.signed, made.right, made.right + 7))[:, 1] | signed
-    constant = np.where(made.signed, made.constant, 128 * made.constant + 64)
-    b, m, r = (paired(a) for a in (bias, made.multiplier, made.right))
-    table = np.stack(
-        [256 * b[:, 1] + b[:, 0], b[:, 0], m[:, 1], paired(constant)[:, 1], right,
-         m[:, 0], paired(made.constant)[:, 0], r[:, 0]], axis=1,
-    )  # fmt: skip
-    own_m, own_s = paired(s.multiplier), paired(s.shift)
-    none = np.zeros(len(b), np.int64)
-    plain = np.stack([b[:, 1], b[:, 0], own_m[:, 1], own_s[:, 1], none, own_m[:, 0], own_s[:, 0], none], axis=1)
-    return Scales(np.where(exact[:, None], table, plain).astype(np.uint32).view(np.int32), exact)
+    exact = good[:, 0, 0] & (good[:, 1, 1] | ~there[:, 1]) & lanes_fit(paired(steps))
+    bias = paired(folded_bias(op, call).astype(np.int64))
+    biases = np.stack([256 * bias[:, 1] + bias[:, 0], bias[:, 0]], axis=1)
+    # The upper channel's shift says for both whether they are signed.
+    relu = s.low >= s.zero
+    of_upper = [made.multiplier, 128 * made.constant + 64 if relu else made.constant,
+                made.right + 7 if relu else made.right | SIGNED]  # fmt: skip
+    of_lower = [made.multiplier, made.constant, made.right]
+    table = [twice(np.stack(of_upper, axis=1))[:, 1], twice(np.stack(of_lower, axis=1))[:, 0]]
+    plain = twice(np.stack([s.multiplier, s.shift, np.zeros_like(s.shift)], axis=1))
+    entries = np.where(
+        exact[:, None],
+        np.concatenate([biases, *table], axis=1),
+        np.concatenate([bias[:, ::-1], plain[:, 1], plain[:, 0]], axis=1),
+    )
+    return Scales((entries & 0xFFFFFFFF).astype(np.uint32).view(np.int32), exact)
+
+
+def twice(array: Array) -> Array:
+    """An array [channels, ...] as [pairs, 2, ...]; a missing last channel is like the one before it."""
+    return paired(np.concatenate([array, array[-1:]]) if len(array) % 2 else array)
 
 
 def upper_is_exact(made: Stage, s: Scaling) -> Array:

@@ -115,9 +115,13 @@ def proved(formula: Formula, s: Scaling) -> Array:
 
 
 def stage(s: Scaling) -> Stage:
-    """Constants for every channel, with their proof. Channels whose output never changes need no multiplier."""
+    """Constants for every channel, with their proof.
+
+    Channels whose shift is out of reach may still never change their output; they need no multiplier.
+    """
     ends = s.reference(fixed.wrap32(np.stack([s.lo, s.hi], axis=1)))
-    constant = (ends[:, 0] == ends[:, 1]) & s.rises
+    usual = (s.shift <= -int(s.low < s.zero)) & (s.shift >= -MOST_SHIFT)
+    constant = ~usual & (ends[:, 0] == ends[:, 1]) & s.rises
     right = np.where(constant, 1, np.clip(-s.shift, 0, MOST_SHIFT))
     middle = (np.int64(1) << right) >> 1
     signed = np.full(len(right), s.low < s.zero)
@@ -126,8 +130,7 @@ def stage(s: Scaling) -> Stage:
         np.where(constant, 2 * ends[:, 0] + 1, middle + s.zero * (np.int64(1) << right)),
         right, signed, np.ones(len(right), bool),
     )  # fmt: skip
-    fits = constant | ((s.shift <= 0) & (s.shift >= -MOST_SHIFT) & ((s.shift < 0) | ~signed))
-    fits &= (s.lo >= -(2**30)) & (s.hi < 2**30)
+    fits = (constant | usual) & (s.lo >= -(2**30)) & (s.hi < 2**30)
     return replace(made, exact=fits & proved(lambda a: low_result(made, a), s))
 
 

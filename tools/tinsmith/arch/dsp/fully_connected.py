@@ -1,0 +1,60 @@
+"""FULLY_CONNECTED for cores with the DSP extension: four channels at a time, without scratch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...graph import Array
+from ...ops._quantized import clamp_limits
+from ...ops.base import I8, I32, Call, I32s, note
+from ...ops.fully_connected import FullyConnected
+from ._matrix import Scales, ordered, paired, scales, weight_words
+
+QUAD = 4  # channels at a time, and taps in a word of the input
+
+
+class FullyConnectedDsp(FullyConnected):
+    """Multiplies four channels at a time, two of them in a word, and unpacks inputs on the way."""
+
+    arch = "dsp"
+    extra_sources = ("arch/dsp/dense.S",)
+
+    @dataclass(frozen=True)
+    class Params:
+        weights: I32s = note("[quads][in_c / 4][2][2]: lanes of 256 * w1 + w0")
+        biases: I32s = note("[pairs][2]: 256 * b1 + b0, b0")
+        scales: I32s = note("[pairs or one][6]: multiplier, constant, shift of the upper, then of the lower channel")
+        scale_step: I32 = note("bytes from a pair's scales to the next one's")
+        in_c: I32 = note("values a row of the input")
+        out_c: I32 = note("values a row of the output")
+        low: I8 = note("least output")
+        high: I8 = note("greatest output")
+
+    def suits(self, call: Call) -> bool:
+        """Layers whose scalings were all proved: sums must fit 23 bits, multipliers must not shift left."""
+        return bool(self.entries(call).exact.all())
+
+    def steps(self, call: Call) -> Array:
+        """The weights as [channels, steps, 2], filled up to a multiple of four taps."""
+        weights = call.input(1).data
+        assert weights is not None
+        return ordered(np.pad(weights, ((0, 0), (0, -weights.shape[1] % QUAD))), 1)
+
+    def entries(self, call: Call) -> Scales:
+        return scales(self, call, self.steps(call))
+
+    def params(self, call: Call) -> Params:
+        words, table = weight_words(paired(self.steps(call))), self.entries(call).table
+        if len(words) % 2:
+            words, table = (np.concatenate([a, a[-1:]]) for a in (words, table))
+        pairs, steps = words.shape
+        quads = words.reshape(pairs // 2, 2, steps // 2, 2).transpose(0, 2, 3, 1)
+        uniform = bool((table[:, 2:] == table[:1, 2:]).all())
+        low, high = clamp_limits(call)
+        return self.Params(
+            np.ascontiguousarray(quads).reshape(-1), np.ascontiguousarray(table[:, :2]).reshape(-1),
+            np.ascontiguousarray(table[:1, 2:] if uniform else table[:, 2:]).reshape(-1), 0 if uniform else 24,
+            call.input(1).shape[1], call.input(1).shape[0], low, high,
+        )  # fmt: skip
