@@ -494,6 +494,28 @@ typedef struct tin_depthwise_conv_2d_word_params {
 void tin_depthwise_conv_2d_word(const tin_depthwise_conv_2d_word_params *p, uint8_t *arena, int32_t row, int32_t end);
 #endif
 
+/* FULLY_CONNECTED for word: Multiplies a pair of inputs with a pair of weights at a time, four
+ * channels side by side. */
+typedef struct tin_fully_connected_word_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    uint32_t scratch; /* bytes from the start of the arena */
+    const int32_t *weights; /* [out_c / 4][quads][4], four weights in a word, each plus 128 */
+    const int32_t *scales; /* a record for each channel, then constants that several share */
+    int32_t in_c; /* values a row of the input */
+    int32_t out_c; /* values a row of the output */
+    int32_t quads; /* words of weights a channel */
+    int16_t group; /* words whose products are summed in 16 bits; 0: not even one's can be */
+    int16_t steps; /* outputs above `low` */
+    int8_t scale_words; /* words of a record: 1, 2, or 4 if the outputs' zero point lies between them */
+    int8_t low; /* least output */
+    int32_t out_zero; /* zero point of the output */
+} tin_fully_connected_word_params;
+
+#ifdef TIN_SHARED_KERNELS
+void tin_fully_connected_word(const tin_fully_connected_word_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
 #ifdef __cplusplus
 }
 #endif
