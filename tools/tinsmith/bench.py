@@ -74,9 +74,9 @@ def bench(compiled: Compiled) -> Cost:
         stack = worst_case(shipped.output, sorted((shipped.objects / "model").glob("*.ci")), f"{compiled.name}_run")
     layers = layer_costs(compiled, counts, cycles)
     return Cost(
-        compiled.name, target.name, compiled.mode.name, counts.total, sum(layer.macs for layer in layers), compiled.plan.arena_bytes,
-        compiled.plan.scratch_bytes, stack.bytes, sizes.code_bytes, sizes.data_bytes, layers,
-        cycles.total if cycles else None,
+        compiled.name, target.name, compiled.mode.name, counts.total, sum(layer.macs for layer in layers),
+        compiled.plan.arena_bytes, compiled.plan.scratch_bytes, stack.bytes, sizes.code_bytes, sizes.data_bytes,
+        layers, cycles.total if cycles else None,
     )  # fmt: skip
 
 

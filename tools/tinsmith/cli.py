@@ -78,6 +78,11 @@ def escape(text: str) -> str:
     return text.replace("[", r"\[")
 
 
+def progress(quiet: bool) -> Progress:
+    """A bar on standard error, for people who watch."""
+    return Progress(console=err, transient=True, disable=quiet or not err.is_terminal)
+
+
 def report(as_json: bool, value: dict[str, Any] | list[Any], text: Callable[[], None]) -> None:
     if as_json:
         print(json.dumps(value, indent=2))
@@ -227,7 +232,7 @@ def verify(
     """
     compiled = compile_model(model, targets.load(target), optimize=optimize)
     given: list[Sample] = from_files(compiled.source, inputs) if inputs else []
-    with Progress(console=err, transient=True, disable=as_json) as bar:
+    with progress(as_json) as bar:
         task = bar.add_task(f"{compiled.name} on {target}", total=None)
         verdict = compare(compiled, samples, seed, given, lambda n, total: bar.update(task, completed=n, total=total))
     report(as_json, verdict.as_dict(), lambda: show.verdict(out, verdict))
@@ -251,7 +256,7 @@ def bench(
     if not chosen.emulators:
         raise TargetError(f"{target} has no emulator to count instructions in; choose an emulated target")
     costs = []
-    with Progress(console=err, transient=True, disable=as_json) as bar:
+    with progress(as_json) as bar:
         for path in bar.track(models, description=f"measuring on {target}"):
             costs.append(measure(compile_model(path, chosen, optimize=optimize)))
     report(as_json, [c.as_dict() for c in costs], lambda: show.costs(out, costs, layers))
