@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,15 @@ def searched(graph: Graph, layer: int, neuron: int, rng: np.random.Generator) ->
             awake = values[nodes[i].outputs[0]].reshape(-1) > graph[nodes[i].outputs[0]].zero_point
             slope = (slope * np.where(awake, 1, step / 12)) @ matrices[i]
         x = np.where(slope > 0, 127, -128).astype(np.int8).reshape(x.shape)
+
+
+def test_giant_models_stay_as_they_are() -> None:
+    """Bounds take memory for every channel, of which a hostile file may claim any number."""
+    graph = planted.network(0)
+    assert shrink(graph, 1) is not graph
+    x = replace(graph[graph.inputs[0]], shape=(1, 1, 1, 2**30))
+    huge = replace(graph, tensors={**graph.tensors, x.name: x})
+    assert shrink(huge, 1) is huge
 
 
 # -- what a report says ----------------------------------------------------------------------------
