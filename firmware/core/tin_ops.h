@@ -363,7 +363,7 @@ typedef struct tin_conv_2d_dsp_params {
     int8_t first; /* words of the first load, without the first one */
     int8_t steps; /* words of further loads */
     int8_t linear; /* 1: windows are single pixels one behind the other */
-    int8_t padded; /* 1: windows reach beyond the image */
+    int8_t rows; /* rows of taps that are unpacked at once: all, or one */
     int8_t pad_value; /* what padding holds: the input's zero point */
     int8_t low; /* least output */
     int8_t high; /* greatest output */
@@ -424,6 +424,41 @@ typedef struct tin_fully_connected_dsp_params {
 
 #ifdef TIN_SHARED_KERNELS
 void tin_fully_connected_dsp(const tin_fully_connected_dsp_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
+/* CONV_2D for thumb1: Packs the windows of six pixels into the scratch, three pixels in two words,
+ * and multiplies them with one?    channel's weights after the other; requantizes with two
+ * multiplications. */
+typedef struct tin_conv_2d_thumb1_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    uint32_t scratch; /* bytes from the start of the arena */
+    const uint8_t *weights; /* [out_c][chunk * chunks], 128 added, filled up with 128 */
+    const int8_t *padding; /* the input's zero point, in_c times, if there is padding */
+    const int32_t *scales; /* a record for each channel, then constants of channels that need their own */
+    int16_t in_h; /* input rows */
+    int16_t in_w; /* input columns */
+    int16_t in_c; /* input channels */
+    int16_t out_w; /* output columns */
+    int16_t out_c; /* output channels */
+    int16_t kernel_h; /* rows of the kernel */
+    int16_t kernel_w; /* columns of the kernel */
+    int16_t stride_h; /* rows between outputs */
+    int16_t stride_w; /* columns between outputs */
+    int16_t dilation_h; /* rows between taps */
+    int16_t dilation_w; /* columns between taps */
+    int16_t pad_top; /* rows of padding above */
+    int16_t pad_left; /* columns of padding to the left */
+    int32_t chunk; /* taps of a part whose sums are unpacked by themselves */
+    int32_t chunks; /* such parts */
+    int8_t scale_words; /* words of a record: 4, or 6 if the outputs' zero point lies between them */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+    int32_t out_zero; /* zero point of the output */
+} tin_conv_2d_thumb1_params;
+
+#ifdef TIN_SHARED_KERNELS
+void tin_conv_2d_thumb1(const tin_conv_2d_thumb1_params *p, uint8_t *arena, int32_t row, int32_t end);
 #endif
 
 /* CONV_2D for word: Packs the windows of six pixels into the scratch, three pixels in two words,
@@ -501,11 +536,12 @@ typedef struct tin_fully_connected_word_params {
     tin_rows out; /* output */
     uint32_t scratch; /* bytes from the start of the arena */
     const int32_t *weights; /* [out_c / 4][quads][4], four weights in a word, each plus 128 */
+    const int32_t *outliers; /* (channel, weight, input) of those that are zeros there, by channel; then out_c */
     const int32_t *scales; /* a record for each channel, then constants that several share */
     int32_t in_c; /* values a row of the input */
     int32_t out_c; /* values a row of the output */
     int32_t quads; /* words of weights a channel */
-    int16_t group; /* words whose products are summed in 16 bits; 0: not even one's can be */
+    int16_t group; /* words whose products are summed in 16 bits */
     int16_t steps; /* outputs above `low` */
     int8_t scale_words; /* words of a record: 1, 2, or 4 if the outputs' zero point lies between them */
     int8_t low; /* least output */

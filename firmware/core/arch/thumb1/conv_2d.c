@@ -1,0 +1,86 @@
+/* CONV_2D, int8, for ARMv6-M: blocks of six pixels, three in two words, and one channel after the other.
+ *
+ * A block's windows are packed into the scratch, 16 bytes a tap, and then read once for every channel.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "tin_ops.h"
+#include "tin_patches.h"
+#include "tin_thumb1.h"
+
+/* Where the outputs of the block's pixels go, the first of which is at row y, column x. Only the first `count` exist;
+ * the others are the last one once more. */
+static void place_block(const tin_conv_2d_thumb1_params *p, uint8_t *arena, int32_t y, int32_t x, int32_t count,
+                        tin_block6 *b)
+{
+    int8_t *out = (int8_t *)tin_row_out(&p->out, arena, y) + x * p->out_c;
+    for (int32_t i = 0; i < TIN_PIXELS; i++) {
+        b->out[i] = out;
+        if (i + 1 >= count) continue;
+        out += p->out_c;
+        if (++x == p->out_w) {
+            x = 0;
+            out = (int8_t *)tin_row_out(&p->out, arena, ++y);
+        }
+    }
+}
+
+/* Packs windows of single pixels that lie one behind the other. */
+static uint32_t *pack_linear(const tin_conv_2d_thumb1_params *p, const int8_t *x, int32_t count, uint32_t *to)
+{
+    const int8_t *from[TIN_PIXELS];
+    for (int32_t i = 0; i < TIN_PIXELS; i++) {
+        from[i] = x;
+        if (i + 1 < count) x += p->in_c;
+    }
+    return tin_pack6(to, from, p->in_c);
+}
+
+/* The outputs of a channel that has no constants. */
+static void exact_channel(const tin_conv_2d_thumb1_params *p, tin_block6 *b)
+{
+    const int32_t *constants = p->scales + b->record[0];
+    for (int32_t i = 0; i < TIN_PIXELS; i++)
+        b->out[i][b->channel] = tin_exact(b->sums[i], constants, p->out_zero, p->low, p->high);
+    b->channel++;
+    b->record += p->scale_words;
+}
+
+/* All channels of a block whose windows are packed. */
+static void run_block(const tin_conv_2d_thumb1_params *p, tin_block6 *b)
+{
+    b->record = p->scales;
+    b->weights = p->weights;
+    for (b->channel = 0; b->channel < p->out_c; exact_channel(p, b)) {
+        const int32_t more = p->scale_words == 4 ? tin_block6_straight(b) : tin_block6_kinked(b);
+        if (!more) return;
+    }
+}
+
+TIN_KERNEL void tin_conv_2d_thumb1(const tin_conv_2d_thumb1_params *p, uint8_t *arena, int32_t row, int32_t end)
+{
+    const tin_window window = TIN_WINDOW(p);
+    const int linear = tin_is_linear(&window, end);
+    uint32_t *packed = (uint32_t *)(void *)(arena + p->scratch);
+    uint32_t *const packed_end = packed + 4 * p->chunk * p->chunks;
+    tin_block6 block = { .low = p->low, .high = p->high, .channels = p->out_c, .packed = packed, .starts = packed_end,
+                         .chunk_bytes = 16 * p->chunk, .chunks = p->chunks };
+    int32_t left = (end - row) * p->out_w;
+    block.skip = (TIN_UNROLLED - p->chunk % TIN_UNROLLED) % TIN_UNROLLED;
+    block.skip_code = block.skip * TIN_TAP_CODE;
+    for (int32_t y = row, x = 0; left > 0; left -= TIN_PIXELS) {
+        const int32_t count = tin_min(left, TIN_PIXELS);
+        uint32_t *to;
+        if (linear)
+            to = pack_linear(p, (const int8_t *)tin_row(&p->in, arena, y) + x * p->in_c, count, packed);
+        else
+            to = tin_patches(&window, arena, y, x, TIN_PIXELS, count, packed, tin_pack6);
+        while (to != packed_end) *to++ = 0;
+        to = packed;
+        for (int32_t i = 0; i < p->chunks; i++, to += 4 * p->chunk)
+            tin_starts6(to, to + 4 * p->chunk, packed_end + 4 * i);
+        place_block(p, arena, y, x, count, &block);
+        run_block(p, &block);
+        for (x += TIN_PIXELS; x >= p->out_w; x -= p->out_w) y++;
+    }
+}

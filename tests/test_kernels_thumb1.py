@@ -1,0 +1,57 @@
+"""Kernels for ARMv6-M compute what the reference does, whatever the shape, and are chosen where meant."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from many import compiled, differences, kernels_used, merged
+from test_kernels_word import convolutions, some
+
+from tinsmith import ops
+from tinsmith.arch._thresholds import Staircase
+from tinsmith.arch.thumb1._pack import LANE_LIMIT, cut
+from tinsmith.arch.thumb1._scales import find_splits
+
+TARGET = "cortex-m0plus"
+
+
+def test_convolutions() -> None:
+    rng = np.random.default_rng(1)
+    made, random = convolutions(rng), some(ops.find("CONV_2D"), rng, 40)
+    assert set(kernels_used(compiled(merged(made), TARGET))) == {"tin_conv_2d_thumb1"}
+    assert not differences(made + random, TARGET)
+
+
+def test_splits_equal_the_reference_on_all_accumulators() -> None:
+    """Not only on both sides of thresholds: the proof's own claim is tried out."""
+    rng = np.random.default_rng(3)
+    channels = 40
+    multiplier, shift = rng.integers(2**30, 2**31, channels), -rng.integers(0, 11, channels)
+    limits = np.full(channels, 2**17)
+    stairs = Staircase(multiplier, shift, -limits, limits, 3, -128, 127)
+    acc = np.arange(-(2**17), 2**17)[None, :]
+    for kinked, part in ((True, stairs), (False, replace(stairs, zero=-128)), (False, replace(stairs, low=3, high=90))):
+        splits = find_splits(part, kinked)
+        solved = np.flatnonzero(splits.m)
+        assert len(solved) > channels * 3 // 4
+        assert np.array_equal(splits.of(solved).outputs(acc, part), part.of(solved).outputs(acc))
+
+
+def test_constant_channels_have_a_form_too() -> None:
+    multiplier, shift = np.full(3, 2**30), np.array([-27, -5, 0])
+    at = np.array([-(2**30), 700, -3])
+    stairs = Staircase(multiplier, shift, at, at, -128, -128, 127)
+    splits = find_splits(stairs, kinked=False)
+    assert splits.m.all()
+    assert np.array_equal(splits.outputs(at[:, None], stairs), stairs.outputs(at[:, None]))
+
+
+def test_chunks_fit_their_lanes() -> None:
+    rng = np.random.default_rng(4)
+    for taps in (1, 27, 63, 64, 65, 576, 2000):
+        w = rng.choice(np.array([-128, 127], np.int8), (3, taps))
+        chunk, chunks = cut(w)
+        assert chunk * (chunks - 1) < taps <= chunk * chunks
+        for start in range(0, taps, chunk):
+            assert np.abs(w[:, start : start + chunk].astype(int)).sum(axis=1).max() <= LANE_LIMIT

@@ -1,0 +1,96 @@
+"""CONV_2D for ARMv6-M."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...graph import Array
+from ...ops._conv import ConvParams
+from ...ops._window import Axis
+from ...ops.base import I8, I16, I32, Call, I8s, I32s, U8s, note
+from ...ops.conv_2d import Conv2D
+from ._pack import cut, shifted
+from ._scales import scales
+
+BYTES_A_TAP = 16  # six pixels in four words
+LANE_START = 2**20  # what sums of a chunk are too large by
+
+
+class Conv2DThumb1(Conv2D):
+    """Packs the windows of six pixels into the scratch, three pixels in two words, and multiplies them with one
+    channel's weights after the other; requantizes with two multiplications."""
+
+    arch = "thumb1"
+    extra_sources = ("arch/thumb1/conv_block.S", "arch/thumb1/conv_pack.S")
+
+    @dataclass(frozen=True)
+    class Params:
+        weights: U8s = note("[out_c][chunk * chunks], 128 added, filled up with 128")
+        padding: I8s = note("the input's zero point, in_c times, if there is padding")
+        scales: I32s = note("a record for each channel, then constants of channels that need their own")
+        in_h: I16 = note("input rows")
+        in_w: I16 = note("input columns")
+        in_c: I16 = note("input channels")
+        out_w: I16 = note("output columns")
+        out_c: I16 = note("output channels")
+        kernel_h: I16 = note("rows of the kernel")
+        kernel_w: I16 = note("columns of the kernel")
+        stride_h: I16 = note("rows between outputs")
+        stride_w: I16 = note("columns between outputs")
+        dilation_h: I16 = note("rows between taps")
+        dilation_w: I16 = note("columns between taps")
+        pad_top: I16 = note("rows of padding above")
+        pad_left: I16 = note("columns of padding to the left")
+        chunk: I32 = note("taps of a part whose sums are unpacked by themselves")
+        chunks: I32 = note("such parts")
+        scale_words: I8 = note("words of a record: 4, or 6 if the outputs' zero point lies between them")
+        low: I8 = note("least output")
+        high: I8 = note("greatest output")
+        out_zero: I32 = note("zero point of the output")
+
+    def scratch_bytes(self, call: Call) -> int:
+        chunk, chunks = cut(flat_weights(call))
+        return BYTES_A_TAP * (chunk + 1) * chunks
+
+    def separation(self, call: Call, index: int) -> int | None:
+        window = self.window(call)
+        if not (pointwise(window.y) and pointwise(window.x)):
+            return super().separation(call, index)
+        # Pixels are written in order, each after it was read: what counts is how far outputs gain on inputs.
+        pixels = window.y.out * window.x.out
+        return max(0, (pixels - 1) * (call.y.shape[3] - call.x.shape[3]))
+
+    def params(self, call: Call) -> Params:
+        base: ConvParams = super().params(call)
+        weights = flat_weights(call)
+        chunk, chunks = cut(weights)
+        scale = scales(self, call, chunks * LANE_START)
+        window = self.window(call)
+        padded = reaches_out(window.y) or reaches_out(window.x)
+        return self.Params(
+            shifted(weights, chunk * chunks), np.full(base.in_c if padded else 1, base.pad_value, np.int8),
+            scale.records, base.in_h, base.in_w, base.in_c, base.out_w, base.out_c, base.kernel_h, base.kernel_w,
+            base.stride_h, base.stride_w, base.dilation_h, base.dilation_w, base.pad_top, base.pad_left,
+            chunk, chunks, scale.words, scale.low, scale.high, base.out_zero,
+        )  # fmt: skip
+
+
+def flat_weights(call: Call) -> Array:
+    """[channels, taps]"""
+    weights = call.input(1).data
+    assert weights is not None
+    return weights.reshape(len(weights), -1)
+
+
+def pointwise(axis: Axis) -> bool:
+    """Whether outputs lie where their only tap is."""
+    return axis.kernel == 1 and axis.stride == 1 and axis.before == 0 and axis.out == axis.size
+
+
+def reaches_out(axis: Axis) -> bool:
+    """Whether some window reaches beyond the image."""
+    return (
+        axis.before > 0 or (axis.out - 1) * axis.stride - axis.before + (axis.kernel - 1) * axis.dilation >= axis.size
+    )
