@@ -76,7 +76,8 @@
         STORE   \this
         .endm
 
-/* The function `name`. Four outputs a turn; the first turn is entered so that the last one is whole. */
+/* The function `name`. The loop has four outputs (`away`, which few models need, two), and is entered at the one from
+ * which on the last round is a whole one. */
         .macro LINE name, stride, pair, single, half, away
         .section .text.\name, "ax", %progbits
         .balign 4
@@ -111,23 +112,33 @@
         .endif
         ldr     r2, [sp, #24]
         tbb     [pc, r2]
+        .if     \away
+2:      .byte   (12f - 2b) / 2, (3f - 2b) / 2, (12f - 2b) / 2, (3f - 2b) / 2, (14f - 2b) / 2
+        .else
 2:      .byte   (10f - 2b) / 2, (3f - 2b) / 2, (12f - 2b) / 2, (4f - 2b) / 2, (14f - 2b) / 2
+        .endif
         .balign 2
 3:      mov     r2, r12
         mov     r12, r14
         mov     r14, r2
         b       13f
+        .if     \away == 0
 4:      mov     r2, r12
         mov     r12, r14
         mov     r14, r2
         b       11f
 10:     OUTPUT_\stride r12, r14, \pair, \single, \half, \away
 11:     OUTPUT_\stride r14, r12, \pair, \single, \half, \away
+        .endif
 12:     OUTPUT_\stride r12, r14, \pair, \single, \half, \away
 13:     OUTPUT_\stride r14, r12, \pair, \single, \half, \away
         ldr     r2, [sp, #28]
         cmp     r1, r2
+        .if     \away
+        blo     12b
+        .else
         blo     10b
+        .endif
 14:
         .if     \stride == 1
         NEXT_COLUMN
