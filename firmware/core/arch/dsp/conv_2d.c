@@ -14,50 +14,64 @@ typedef struct conv_pixel {
     int32_t column;
 } conv_pixel;
 
-/* A place in scratch behind the words of a block: one row of taps a pixel, and one that holds padding. */
-static int8_t *patch(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t index)
+static void conv_copy(int8_t *to, const int8_t *from, int32_t bytes)
 {
-    const int32_t words = TIN_DSP_PIXELS * 4 * p->words;
-    return (int8_t *)arena + p->scratch + words + index * p->kernel_w * p->in_c;
+    for (; bytes >= 4; bytes -= 4, to += 4, from += 4) memcpy(to, from, 4);
+    for (; bytes > 0; bytes--) *to++ = *from++;
 }
 
-/* A row of taps as neighbours in memory: in the image itself, or put together in scratch. */
-static const int8_t *taps(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t y, int32_t x, int32_t index)
+static void conv_fill(int8_t *to, int32_t value, int32_t bytes)
 {
-    if (y < 0 || y >= p->in_h) return patch(p, arena, TIN_DSP_PIXELS);
-    const int8_t *row = (const int8_t *)tin_row(&p->in, arena, y);
-    if (p->dilation_w == 1 && x >= 0 && x + p->kernel_w <= p->in_w) return row + x * p->in_c;
-    int8_t *made = patch(p, arena, index);
-    for (int32_t k = 0; k < p->kernel_w; k++, x += p->dilation_w) {
-        int8_t *to = made + k * p->in_c;
-        if (x >= 0 && x < p->in_w)
-            memcpy(to, row + x * p->in_c, (size_t)p->in_c);
-        else
-            memset(to, p->pad_value, (size_t)p->in_c);
-    }
-    return made;
+    const uint32_t four = 0x01010101u * (uint8_t)value;
+    for (; bytes >= 4; bytes -= 4, to += 4) memcpy(to, &four, 4);
+    for (; bytes > 0; bytes--) *to++ = (int8_t)value;
 }
 
-/* Unpacks rows of `bytes` taps of `count` (3 or 4) pixels, in words of two taps; the last one may hold one tap. */
-static uint32_t *expand(uint32_t *to, const int8_t *const from[], int32_t count, int32_t bytes)
+/* Puts a row of taps together whose first one lies at column x; `row` is NULL outside the image. */
+static void conv_make_row(const tin_conv_2d_dsp_params *p, int8_t *to, const int8_t *row, int32_t x)
 {
-    const int32_t whole = bytes & ~3, rest = bytes & 3;
-    if (whole) to = count == 4 ? tin_dsp_expand4(to, from, whole) : tin_dsp_expand3(to, from, whole);
-    if (rest == 0) return to;
-    const int32_t second = rest == 3 ? 2 : 1;
-    for (int32_t i = 0; i < count; i++) {
-        const int8_t *tail = from[i] + whole;
-        to[i] = (uint32_t)(uint16_t)tail[0] | (rest > 1 ? (uint32_t)tail[second] << 16 : 0u);
-        if (rest == 3) to[count + i] = (uint32_t)(uint16_t)tail[1];
+    const int32_t in_c = p->in_c, run = p->kernel_w * in_c;
+    if (row == NULL) {
+        conv_fill(to, p->pad_value, run);
+    } else if (p->dilation_w == 1) {
+        const int32_t first = tin_clamp(-x, 0, p->kernel_w), last = tin_clamp(p->in_w - x, first, p->kernel_w);
+        conv_fill(to, p->pad_value, first * in_c);
+        conv_copy(to + first * in_c, row + (x + first) * in_c, (last - first) * in_c);
+        conv_fill(to + last * in_c, p->pad_value, run - last * in_c);
+    } else {
+        for (int32_t k = 0; k < p->kernel_w; k++, x += p->dilation_w, to += in_c) {
+            if (x >= 0 && x < p->in_w)
+                conv_copy(to, row + x * in_c, in_c);
+            else
+                conv_fill(to, p->pad_value, in_c);
+        }
     }
-    return to + (rest == 3 ? 2 : 1) * count;
+}
+
+/* Where `rows` rows of taps of pixel i lie, from row y and column x on: in the image, or put together in scratch. */
+static void conv_place(const tin_conv_2d_dsp_params *p, uint8_t *arena, tin_dsp_windows *w, int32_t i, int32_t y,
+                       int32_t x)
+{
+    const int32_t run = p->kernel_w * p->in_c, down = p->dilation_h, bottom = y + (w->rows - 1) * down;
+    if (p->dilation_w == 1 && x >= 0 && x + p->kernel_w <= p->in_w && y >= 0 && bottom < p->in_h &&
+        (w->rows == 1 || bottom < p->in.count)) {
+        w->from[i] = (const int8_t *)tin_row(&p->in, arena, y) + x * p->in_c;
+        w->step[i] = down * p->in.stride - run;
+        return;
+    }
+    int8_t *made = (int8_t *)arena + p->scratch + TIN_DSP_PIXELS * 4 * p->words + i * w->rows * run;
+    w->from[i] = made;
+    w->step[i] = 0;
+    for (; y <= bottom; y += down, made += run)
+        conv_make_row(p, made, y >= 0 && y < p->in_h ? (const int8_t *)tin_row(&p->in, arena, y) : NULL, x);
 }
 
 /* The windows of a block; the last of the `count` pixels that exist stands in for those that do not. */
-static void gather(const tin_conv_2d_dsp_params *p, uint8_t *arena, conv_pixel *at, int32_t size, int32_t count)
+static void conv_gather(const tin_conv_2d_dsp_params *p, uint8_t *arena, conv_pixel *at, int32_t size, int32_t count)
 {
+    const int32_t run = p->kernel_w * p->in_c;
     uint32_t *to = (uint32_t *)(void *)(arena + p->scratch);
-    const int8_t *from[TIN_DSP_PIXELS];
+    tin_dsp_windows w = { { NULL, NULL, NULL, NULL }, { 0, 0, 0, 0 }, p->rows, run & ~3, run & 3 };
     conv_pixel pixels[TIN_DSP_PIXELS];
     for (int32_t i = 0; i < size; i++) {
         pixels[i] = *at;
@@ -69,30 +83,34 @@ static void gather(const tin_conv_2d_dsp_params *p, uint8_t *arena, conv_pixel *
             at->y += p->stride_h;
         }
     }
-    for (int32_t k = 0, dy = 0; k < p->kernel_h; k++, dy += p->dilation_h) {
-        for (int32_t i = 0; i < size; i++) from[i] = taps(p, arena, pixels[i].y + dy, pixels[i].x, i);
-        to = expand(to, from, size, p->kernel_w * p->in_c);
+    for (int32_t k = 0; k < p->kernel_h; k += p->rows) {
+        for (int32_t i = 0; i < size; i++) conv_place(p, arena, &w, i, pixels[i].y + k * p->dilation_h, pixels[i].x);
+        to = size == 4 ? tin_dsp_windows4(to, &w) : tin_dsp_windows3(to, &w);
     }
 }
 
 /* The same for windows of one pixel that lie one behind the other. */
-static const int8_t *gather_linear(const tin_conv_2d_dsp_params *p, uint8_t *arena, const int8_t *in, int32_t size,
-                                   int32_t count)
+static const int8_t *conv_gather_linear(const tin_conv_2d_dsp_params *p, uint8_t *arena, const int8_t *in, int32_t size,
+                                        int32_t count)
 {
-    const int8_t *from[TIN_DSP_PIXELS];
-    for (int32_t i = 0; i < size; i++) from[i] = in + tin_min(i, count - 1) * p->in_c;
-    expand((uint32_t *)(void *)(arena + p->scratch), from, size, p->in_c);
+    uint32_t *to = (uint32_t *)(void *)(arena + p->scratch);
+    tin_dsp_windows w = { { NULL, NULL, NULL, NULL }, { 0, 0, 0, 0 }, 1, p->in_c & ~3, p->in_c & 3 };
+    for (int32_t i = 0; i < size; i++) w.from[i] = in + tin_min(i, count - 1) * p->in_c;
+    if (size == 4)
+        tin_dsp_windows4(to, &w);
+    else
+        tin_dsp_windows3(to, &w);
     return in + count * p->in_c;
 }
 
 /* Limits other than those of int8. */
-static void limit(int8_t *out, int32_t bytes, int32_t low, int32_t high)
+static void conv_limit(int8_t *out, int32_t bytes, int32_t low, int32_t high)
 {
     for (int32_t i = 0; i < bytes; i++) out[i] = (int8_t)tin_clamp(out[i], low, high);
 }
 
 /* `left` output pixels that lie one behind the other, the first at the left end of `row`. */
-static void pixels_from(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t row, int32_t left, int linear)
+static void conv_pixels(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t row, int32_t left, int linear)
 {
     const uint32_t *x = (const uint32_t *)(const void *)(arena + p->scratch);
     int8_t *out = (int8_t *)tin_row_out(&p->out, arena, row);
@@ -103,11 +121,11 @@ static void pixels_from(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t
         tin_dsp_block block = { p->weights, p->table, p->first, x, p->steps, x + p->words * size,
                                 NULL,       NULL,     0,        0, 0,        0 };
         if (linear)
-            in = gather_linear(p, arena, in, size, count);
+            in = conv_gather_linear(p, arena, in, size, count);
         else
-            gather(p, arena, &at, size, count);
+            conv_gather(p, arena, &at, size, count);
         tin_dsp_pairs(&block, p->runs, size, count, p->out_c, p->out_zero, out);
-        if (p->low > INT8_MIN || p->high < INT8_MAX) limit(out, count * p->out_c, p->low, p->high);
+        if (p->low > INT8_MIN || p->high < INT8_MAX) conv_limit(out, count * p->out_c, p->low, p->high);
         out += count * p->out_c;
         left -= count;
     }
@@ -117,10 +135,9 @@ TIN_KERNEL void tin_conv_2d_dsp(const tin_conv_2d_dsp_params *p, uint8_t *arena,
 {
     const int whole = end <= p->out.count && p->out.stride == p->out_w * p->out_c;
     const int linear = p->linear && end <= p->in.count && p->in.stride == p->in_w * p->in_c;
-    if (p->padded) memset(patch(p, arena, TIN_DSP_PIXELS), p->pad_value, (size_t)(p->kernel_w * p->in_c));
     while (row < end) {
         const int32_t rows = whole ? end - row : 1;
-        pixels_from(p, arena, row, rows * p->out_w, linear);
+        conv_pixels(p, arena, row, rows * p->out_w, linear);
         row += rows;
     }
 }

@@ -223,32 +223,20 @@ tin_dsp_block\pixels:
     block   4
     block   3
 
-/* uint32_t *tin_dsp_expand4(uint32_t *to, const int8_t *const from[], int32_t bytes); the same for 3 pixels.
+/* uint32_t *tin_dsp_windows4(uint32_t *to, const tin_dsp_windows *windows); the same for 3 pixels.
  *
- * Interleaves a multiple of 4 bytes, not 0, of all pixels as pairs of int16: of each four bytes a word with bytes 0 and
- * 2 of every pixel, then a word with bytes 1 and 3. Returns the end.
- *     r0 to    r1, r2, r3, r12 pixels    lr end of the first pixel's bytes    r4-r11 words
+ * Unpacks and interleaves rows of taps: of each four bytes a word with bytes 0 and 2 of every pixel, then a word with
+ * bytes 1 and 3. One byte left over makes half a word, two make a word, three make one and a half. Returns the end.
+ *     r0 to    r1, r2, r3, r12 pixels    lr end of the first pixel's fours    r4-r11 words
  */
-.macro expand pixels
-    .section .text.tin_dsp_expand\pixels, "ax", %progbits
-    .global tin_dsp_expand\pixels
-    .type   tin_dsp_expand\pixels, %function
-    .thumb_func
-tin_dsp_expand\pixels:
-    push    {r4-r11, lr}
-    ldr     r4, [r1]
-    add     lr, r4, r2
+    .equ WINDOWS_STEP, 16
+    .equ WINDOWS_ROWS, 32
+    .equ WINDOWS_WHOLE, 36
+    .equ WINDOWS_REST, 40
+
+/* r4 = bytes 0 and 2 of r4, and so on; r4 + pixels = bytes 1 and 3 */
+.macro unpack pixels
   .if \pixels == 4
-    ldm     r1, {r1-r3, r12}
-  .else
-    ldm     r1, {r1-r3}
-  .endif
-.Lexpand\pixels:
-    ldr     r4, [r1], #4
-    ldr     r5, [r2], #4
-    ldr     r6, [r3], #4
-  .if \pixels == 4
-    ldr     r7, [r12], #4
     sxtb16  r8, r4, ror #8
     sxtb16  r9, r5, ror #8
     sxtb16  r10, r6, ror #8
@@ -262,16 +250,127 @@ tin_dsp_expand\pixels:
     sxtb16  r4, r4
     sxtb16  r5, r5
     sxtb16  r6, r6
+.endm
+
+.macro store pixels
+  .if \pixels == 4
+    stm     r0!, {r4-r7}
+  .else
+    stm     r0!, {r4-r6}
+  .endif
+.endm
+
+.macro store_two pixels
   .if \pixels == 4
     stm     r0!, {r4-r11}
   .else
     stm     r0!, {r4-r9}
   .endif
-    cmp     r1, lr
-    bne     .Lexpand\pixels
-    pop     {r4-r11, pc}
-    .size   tin_dsp_expand\pixels, . - tin_dsp_expand\pixels
 .endm
 
-    expand  4
-    expand  3
+/* The next byte, two bytes or four bytes of all pixels. */
+.macro fetch pixels, load, count
+    \load  r4, [r1], #\count
+    \load  r5, [r2], #\count
+    \load  r6, [r3], #\count
+  .if \pixels == 4
+    \load  r7, [r12], #\count
+  .endif
+.endm
+
+.macro third x, from
+    ldrb    lr, [\from], #1
+    orr     \x, \x, lr, lsl #16
+.endm
+
+/* Bytes 0 and 1 of x, with nothing behind them, as a word of two taps. */
+.macro two x
+    sxtb16  lr, \x, ror #8
+    sxtb16  \x, \x
+    pkhbt   \x, \x, lr, lsl #16
+.endm
+
+.macro windows pixels
+    .section .text.tin_dsp_windows\pixels, "ax", %progbits
+    .global tin_dsp_windows\pixels
+    .type   tin_dsp_windows\pixels, %function
+    .thumb_func
+tin_dsp_windows\pixels:
+    push    {r4-r11, lr}
+    ldr     r2, [r1, #WINDOWS_ROWS]
+    push    {r1, r2}
+  .if \pixels == 4
+    ldm     r1, {r1-r3, r12}
+  .else
+    ldm     r1, {r1-r3}
+  .endif
+.Lrow\pixels:
+    ldr     r4, [sp]
+    ldr     lr, [r4, #WINDOWS_WHOLE]
+    cmp     lr, #0
+    beq     .Lrest\pixels
+    add     lr, lr, r1
+.Lfours\pixels:
+    fetch   \pixels, ldr, 4
+    unpack  \pixels
+    store_two \pixels
+    cmp     r1, lr
+    bne     .Lfours\pixels
+    ldr     r4, [sp]
+.Lrest\pixels:
+    ldr     r4, [r4, #WINDOWS_REST]
+    cmp     r4, #2
+    bhi     .Lthree\pixels
+    beq     .Ltwo\pixels
+    cbz     r4, .Lnext\pixels
+    fetch   \pixels, ldrb, 1
+    sxtb16  r4, r4
+    sxtb16  r5, r5
+    sxtb16  r6, r6
+  .if \pixels == 4
+    sxtb16  r7, r7
+  .endif
+    store   \pixels
+.Lnext\pixels:
+    ldrd    r8, r9, [sp]            /* windows, rows left */
+    subs    r9, r9, #1
+    beq     .Ldone\pixels
+    str     r9, [sp, #4]
+    ldrd    r4, r5, [r8, #WINDOWS_STEP]
+    ldrd    r6, r7, [r8, #WINDOWS_STEP + 8]
+    add     r1, r1, r4
+    add     r2, r2, r5
+    add     r3, r3, r6
+  .if \pixels == 4
+    add     r12, r12, r7
+  .endif
+    b       .Lrow\pixels
+.Ltwo\pixels:
+    fetch   \pixels, ldrh, 2
+    two     r4
+    two     r5
+    two     r6
+  .if \pixels == 4
+    two     r7
+  .endif
+    store   \pixels
+    b       .Lnext\pixels
+.Lthree\pixels:
+    fetch   \pixels, ldrh, 2
+    third   r4, r1
+    third   r5, r2
+    third   r6, r3
+  .if \pixels == 4
+    third   r7, r12
+  .endif
+    unpack  \pixels
+    store_two \pixels
+    b       .Lnext\pixels
+.Ldone\pixels:
+    add     sp, sp, #8
+    pop     {r4-r11, pc}
+    .size   tin_dsp_windows\pixels, . - tin_dsp_windows\pixels
+.endm
+
+    windows 4
+    windows 3

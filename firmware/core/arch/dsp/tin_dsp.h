@@ -31,9 +31,17 @@ typedef struct tin_dsp_block {
 void tin_dsp_block4(const tin_dsp_block *block);
 void tin_dsp_block3(const tin_dsp_block *block);
 
-/* Interleaves `bytes`, a multiple of 4 above 0, of all pixels as pairs of int16, and returns the end. */
-uint32_t *tin_dsp_expand4(uint32_t *to, const int8_t *const from[], int32_t bytes);
-uint32_t *tin_dsp_expand3(uint32_t *to, const int8_t *const from[], int32_t bytes);
+/* Rows of taps of some pixels. matrix.S reads this as it lies here. */
+typedef struct tin_dsp_windows {
+    const int8_t *from[4];
+    int32_t step[4]; /* bytes from the end of a row to the next one */
+    int32_t rows;
+    int32_t whole, rest; /* bytes of a row, a multiple of 4 and what is left */
+} tin_dsp_windows;
+
+/* Unpacks the taps of all pixels to words of two, and returns the end. */
+uint32_t *tin_dsp_windows4(uint32_t *to, const tin_dsp_windows *windows);
+uint32_t *tin_dsp_windows3(uint32_t *to, const tin_dsp_windows *windows);
 
 #ifdef __cplusplus
 }

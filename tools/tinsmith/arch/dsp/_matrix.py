@@ -150,4 +150,5 @@ def twice(array: Array) -> Array:
 def upper_is_exact(made: Stage, s: Scaling) -> Array:
     """Whether channels may be the upper one of a pair."""
     fits = (s.lo >= -UPPER_LIMIT) & (s.hi < UPPER_LIMIT)
-    return made.exact & fits & proved(lambda a: high_result(made, a), s)
+    found: Array = made.exact & ((made.multiplier == 0) | (fits & proved(lambda a: high_result(made, a), s)))
+    return found

@@ -117,10 +117,12 @@ def proved(formula: Formula, s: Scaling) -> Array:
 def stage(s: Scaling) -> Stage:
     """Constants for every channel, with their proof.
 
-    Channels whose shift is out of reach may still never change their output; they need no multiplier.
+    Channels whose shift or range is out of reach may still never change their output: they need no multiplier, and
+    with a multiplier of 0 it does not matter whether sums wrap.
     """
     ends = s.reference(fixed.wrap32(np.stack([s.lo, s.hi], axis=1)))
     usual = (s.shift <= -int(s.low < s.zero)) & (s.shift >= -MOST_SHIFT)
+    usual &= (s.lo >= -(2**30)) & (s.hi < 2**30)
     constant = ~usual & (ends[:, 0] == ends[:, 1]) & s.rises
     right = np.where(constant, 1, np.clip(-s.shift, 0, MOST_SHIFT))
     middle = (np.int64(1) << right) >> 1
@@ -130,8 +132,7 @@ def stage(s: Scaling) -> Stage:
         np.where(constant, 2 * ends[:, 0] + 1, middle + s.zero * (np.int64(1) << right)),
         right, signed, np.ones(len(right), bool),
     )  # fmt: skip
-    fits = (constant | usual) & (s.lo >= -(2**30)) & (s.hi < 2**30)
-    return replace(made, exact=fits & proved(lambda a: low_result(made, a), s))
+    return replace(made, exact=constant | (usual & proved(lambda a: low_result(made, a), s)))
 
 
 def low_result(t: Stage, a: Array) -> Array:

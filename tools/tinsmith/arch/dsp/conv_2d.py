@@ -11,6 +11,7 @@ from ...ops.conv_2d import Conv2D
 from ._matrix import Chunks, in_loading_order, ordered, paired, scales, weight_words
 
 MOST_PIXELS = 4
+MOST_MADE = 160  # taps of a window that is put together as a whole
 
 
 class Conv2DDsp(Conv2D):
@@ -42,7 +43,7 @@ class Conv2DDsp(Conv2D):
         first: I8 = note("words of the first load, without the first one")
         steps: I8 = note("words of further loads")
         linear: I8 = note("1: windows are single pixels one behind the other")
-        padded: I8 = note("1: windows reach beyond the image")
+        rows: I8 = note("rows of taps that are unpacked at once: all, or one")
         pad_value: I8 = note("what padding holds: the input's zero point")
         low: I8 = note("least output")
         high: I8 = note("greatest output")
@@ -61,12 +62,17 @@ class Conv2DDsp(Conv2D):
         return any(a.before > 0 or end >= a.size for a, end in zip(axes, ends, strict=True))
 
     def scratch_bytes(self, call: Call) -> int:
-        """Words of all pixels, and, where windows are put together, a row of taps a pixel and one of padding."""
+        """Words of all pixels, and, where rows of taps are put together, room for some of each pixel."""
         _, kernel_h, kernel_w, in_c = call.input(1).shape
         per_run = (kernel_w * in_c + 1) // 2
         words = Chunks.of(kernel_h * per_run).total
         made = self.padded(call) or call.attrs.dilation_w_factor > 1
-        return MOST_PIXELS * 4 * words + ((MOST_PIXELS + 1) * kernel_w * in_c if made else 0)
+        return MOST_PIXELS * (4 * words + (self.rows_at_once(call) * kernel_w * in_c if made else 0))
+
+    def rows_at_once(self, call: Call) -> int:
+        """All rows of a window, unless putting a window together would take much scratch."""
+        _, kernel_h, kernel_w, in_c = call.input(1).shape
+        return kernel_h if kernel_h * kernel_w * in_c <= MOST_MADE and kernel_h <= 127 else 1
 
     def params(self, call: Call) -> Params:
         base: ConvParams = super().params(call)
@@ -78,6 +84,6 @@ class Conv2DDsp(Conv2D):
             words.reshape(-1), scale.table.reshape(-1), scale.runs, chunks.total,
             base.in_h, base.in_w, base.in_c, base.out_w, base.out_c, base.kernel_h, base.kernel_w,
             base.stride_h, base.stride_w, base.dilation_h, base.dilation_w, base.pad_top, base.pad_left,
-            chunks.words - 1, chunks.words, int(linear), int(self.padded(call)), base.pad_value,
+            chunks.words - 1, chunks.words, int(linear), self.rows_at_once(call), base.pad_value,
             base.low, base.high, base.out_zero,
         )  # fmt: skip
