@@ -68,7 +68,7 @@ void tin_average_pool_2d(const tin_average_pool_2d_params *p, uint8_t *arena, in
 #endif
 
 /* CONCATENATION: Copies inputs side by side. Bytes are copied as they are, whatever the scales say,
- * as?    TensorFlow Lite Micro does. */
+ * as TensorFlow Lite Micro does. */
 typedef struct tin_concatenation_params {
     const tin_rows *in; /* inputs */
     tin_rows out; /* output */
@@ -82,7 +82,7 @@ void tin_concatenation(const tin_concatenation_params *p, uint8_t *arena, int32_
 #endif
 
 /* CONV_2D: Convolves an NHWC image with weights [out, kernel_h, kernel_w, in], adds a bias,
- * requantizes?    each channel by its own scale, clamps. */
+ * requantizes each channel by its own scale, clamps. */
 typedef struct tin_conv_2d_params {
     tin_rows in; /* input */
     tin_rows out; /* output */
@@ -114,7 +114,7 @@ void tin_conv_2d(const tin_conv_2d_params *p, uint8_t *arena, int32_t row, int32
 #endif
 
 /* DEPTHWISE_CONV_2D: Convolves each channel of an NHWC image with one or several kernels of its
- * own, weights?    [1, kernel_h, kernel_w, out]. */
+ * own, weights [1, kernel_h, kernel_w, out]. */
 typedef struct tin_depthwise_conv_2d_params {
     tin_rows in; /* input */
     tin_rows out; /* output */
@@ -214,7 +214,7 @@ typedef struct tin_max_pool_2d_params {
 void tin_max_pool_2d(const tin_max_pool_2d_params *p, uint8_t *arena, int32_t row, int32_t end);
 #endif
 
-/* MEAN: Sums along the axes, then scales by one multiplier that holds the division (reduce.h,?
+/* MEAN: Sums along the axes, then scales by one multiplier that holds the division (reduce.h,
  * QuantizedMeanOrSum). */
 typedef struct tin_mean_params {
     tin_rows in; /* input */
@@ -232,7 +232,7 @@ void tin_mean(const tin_mean_params *p, uint8_t *arena, int32_t row, int32_t end
 #endif
 
 /* PAD: Surrounds a tensor with the quantized zero of the output. In front of a convolution it
- * becomes?    the convolution's own padding. */
+ * becomes the convolution's own padding. */
 typedef struct tin_pad_params {
     tin_rows in; /* input */
     tin_rows out; /* output */
@@ -268,8 +268,8 @@ void tin_quantize(const tin_quantize_params *p, uint8_t *arena, int32_t row, int
 #endif
 
 /* SOFTMAX: Exponentials of differences to the greatest value of a row, over their sum, in fixed
- * point.?    An int8 row has at most 256 different differences, so the exponentials are a table
- * made offline.? */
+ * point. An int8 row has at most 256 different differences, so the exponentials are a table made
+ * offline. */
 typedef struct tin_softmax_params {
     tin_rows in; /* input */
     tin_rows out; /* output */
@@ -284,7 +284,7 @@ void tin_softmax(const tin_softmax_params *p, uint8_t *arena, int32_t row, int32
 #endif
 
 /* ADD for dsp: Replaces three scalings and three roundings by one linear form. Its constants are
- * searched offline?    and checked on all 65,536 pairs of inputs; where none are found, the sum is
+ * searched offline and checked on all 65,536 pairs of inputs; where none are found, the sum is
  * computed as defined. */
 typedef struct tin_add_dsp_params {
     tin_rows in[2]; /* inputs */
@@ -338,7 +338,7 @@ void tin_average_pool_2d_dsp(const tin_average_pool_2d_dsp_params *p, uint8_t *a
 #endif
 
 /* CONV_2D for dsp: Unpacks the windows of up to four pixels into scratch, two taps a word, and
- * multiplies them with?    weights of two channels a word. */
+ * multiplies them with weights of two channels a word. */
 typedef struct tin_conv_2d_dsp_params {
     tin_rows in; /* input */
     tin_rows out; /* output */
@@ -375,7 +375,7 @@ void tin_conv_2d_dsp(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t ro
 #endif
 
 /* DEPTHWISE_CONV_2D for dsp: Windows of up to 3x3 pixels with strides 1 and 2. Four channels at a
- * time walk over the whole image along its?    longer side: six multiply-accumulate instructions an
+ * time walk over the whole image along its longer side: six multiply-accumulate instructions an
  * output, and two to requantize. */
 typedef struct tin_depthwise_conv_2d_dsp_params {
     tin_rows in; /* input */
@@ -427,7 +427,7 @@ void tin_fully_connected_dsp(const tin_fully_connected_dsp_params *p, uint8_t *a
 #endif
 
 /* CONV_2D for thumb1: Packs the windows of six pixels into the scratch, three pixels in two words,
- * and multiplies them with one?    channel's weights after the other; requantizes with two
+ * and multiplies them with one channel's weights after the other; requantizes with two
  * multiplications. */
 typedef struct tin_conv_2d_thumb1_params {
     tin_rows in; /* input */
@@ -462,14 +462,13 @@ void tin_conv_2d_thumb1(const tin_conv_2d_thumb1_params *p, uint8_t *arena, int3
 #endif
 
 /* CONV_2D for word: Packs the windows of six pixels into the scratch, three pixels in two words,
- * and multiplies?    them with four channels' weights at a time; requantizes with one
- * multiplication. */
+ * and multiplies them with four channels' weights at a time; requantizes with one multiplication. */
 typedef struct tin_conv_2d_word_params {
     tin_rows in; /* input */
     tin_rows out; /* output */
     uint32_t scratch; /* bytes from the start of the arena */
     const int8_t *weights; /* [out_c / 4][chunk * chunks][4], filled up with zeros */
-    const int8_t *padding; /* the input's zero point, in_c times, if there is padding */
+    const int8_t *padding; /* the input's zero point, for a tap or a whole run, if there is padding */
     const int32_t *scales; /* a record for each channel, then constants of channels that need their own */
     int16_t in_h; /* input rows */
     int16_t in_w; /* input columns */
@@ -487,6 +486,7 @@ typedef struct tin_conv_2d_word_params {
     int16_t chunks; /* parts of the taps whose sums are unpacked one by one */
     int32_t chunk; /* taps of a part, a multiple of four */
     int8_t scale_words; /* words of a record: 2, or 4 if the outputs' zero point lies between them */
+    int8_t short_runs; /* 1: rows of windows are runs, copied at the image's edges */
     int8_t low; /* least output */
     int16_t steps; /* outputs above it */
     int32_t out_zero; /* zero point of the output */
@@ -497,8 +497,8 @@ void tin_conv_2d_word(const tin_conv_2d_word_params *p, uint8_t *arena, int32_t 
 #endif
 
 /* DEPTHWISE_CONV_2D for word: Computes a row of one channel after the other; windows of 3x3 slide
- * along it with nine weights?    in registers, other windows are taken four at a time; requantizes
- * with one multiplication. */
+ * along it with nine weights in registers, other windows are taken four at a time; requantizes with
+ * one multiplication. */
 typedef struct tin_depthwise_conv_2d_word_params {
     tin_rows in; /* input */
     tin_rows out; /* output */
@@ -536,13 +536,15 @@ typedef struct tin_fully_connected_word_params {
     tin_rows out; /* output */
     uint32_t scratch; /* bytes from the start of the arena */
     const int32_t *weights; /* [out_c / 4][quads][4], four weights in a word, each plus 128 */
-    const int32_t *outliers; /* (channel, weight, input) of those that are zeros there, by channel; then out_c */
+    const int32_t *outliers; /* weights that are zeros there: input * 2^10 | channel % 4 * 2^8 | weight, ... */
     const int32_t *scales; /* a record for each channel, then constants that several share */
     int32_t in_c; /* values a row of the input */
     int32_t out_c; /* values a row of the output */
     int32_t quads; /* words of weights a channel */
+    int32_t piece; /* words whose inputs are packed at a time */
     int16_t group; /* words whose products are summed in 16 bits */
     int16_t steps; /* outputs above `low` */
+    int8_t has_outliers; /* 0 if there are none at all */
     int8_t scale_words; /* words of a record: 1, 2, or 4 if the outputs' zero point lies between them */
     int8_t low; /* least output */
     int32_t out_zero; /* zero point of the output */

@@ -10,7 +10,7 @@
 /* One row of a channel's taps: w and x step from tap to tap. */
 static int32_t taps_of_row(int32_t acc, const int8_t *w, int32_t w_step, const int8_t *x, int32_t x_step, int32_t count)
 {
-    for (; count > 0; count--, w += w_step, x += x_step) acc += *w * *x;
+    for (; count > 0; count--, w += w_step, x += x_step) acc = tin_add_wrap(acc, *w * *x);
     return acc;
 }
 
@@ -33,7 +33,7 @@ static int32_t taps_of_window(const tin_depthwise_conv_2d_params *p, const uint8
         for (int32_t j = 0; j < p->kernel_w; j++) {
             const int32_t x = x0 + j * p->dilation_w;
             const int32_t value = inside && x >= 0 && x < p->in_w ? row[x * p->in_c] : p->pad_value;
-            acc += w[j * p->out_c] * value;
+            acc = tin_add_wrap(acc, w[j * p->out_c] * value);
         }
     }
     return acc;

@@ -43,7 +43,7 @@ def render(template: str, **values: Any) -> str:
 
 def wrap_comment(text: str, width: int) -> str:
     """Text for a C comment, later lines begun with ` * `."""
-    return "\n * ".join(textwrap.wrap(safe_comment(text), width))
+    return "\n * ".join(textwrap.wrap(safe_comment(" ".join(text.split())), width))
 
 
 def safe_comment(text: str) -> str:
