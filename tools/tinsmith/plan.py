@@ -19,7 +19,7 @@ from .graph import Graph, Node
 
 ALIGNMENT = 4  # TIN_ARENA_ALIGN
 SEARCH_STEPS = 1500  # tries of the local search over packing orders
-SEARCH_LIMIT = 200_000  # steps times buffers squared, so that large graphs do not wait
+SEARCH_LIMIT = 3_000_000  # steps times tensors squared, so that large graphs do not wait
 
 
 @dataclass(frozen=True)
@@ -129,31 +129,51 @@ def lifetimes(graph: Graph, roots: Mapping[str, str], arch: Sequence[str]) -> It
             yield Buffer(scratch_name(node), nbytes, i, i)
 
 
-Forbidden = tuple[int, int]  # open interval of (offset of the other buffer - own offset)
+Forbidden = tuple[tuple[int, int], ...]  # open intervals of (offset of the other buffer - own offset)
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How far a node's output may run into an input that dies there."""
+
+    separation: int | None  # least distance from the output up to the input; None: any overlap is forbidden
+    in_place: bool  # a distance of exactly 0 is right, whatever else
 
 
 def conflicts(
     graph: Graph, roots: Mapping[str, str], buffers: Sequence[Buffer], arch: Sequence[str]
 ) -> list[dict[int, Forbidden]]:
     """For each buffer: the others alive at the same time, and the distances at which they would collide."""
-    separations = dict(allowed_overlaps(graph, roots, arch))
+    overlaps = dict(allowed_overlaps(graph, roots, arch))
     result: list[dict[int, Forbidden]] = [{} for _ in buffers]
     for i, a in enumerate(buffers):
         for j, b in enumerate(buffers[:i]):
             if a.first <= b.last and b.first <= a.last:
-                low, high = -b.nbytes, a.nbytes
-                if b.last == a.first:  # b may be the dying input of a's node
-                    high = min(high, separations.get((b.name, a.name), high))
-                if a.last == b.first:
-                    low = max(low, -separations.get((a.name, b.name), -low))
-                result[i][j], result[j][i] = (low, high), (-high, -low)
+                # One of them may be the dying input of the other's node.
+                upper = overlaps.get((b.name, a.name)) if b.last == a.first else None
+                lower = overlaps.get((a.name, b.name)) if a.last == b.first else None
+                intervals = keep_out(a.nbytes, b.nbytes, lower, upper)
+                result[i][j], result[j][i] = intervals, tuple((-high, -low) for low, high in intervals)
     return result
+
+
+def keep_out(own: int, other: int, lower: Overlap | None, upper: Overlap | None) -> Forbidden:
+    """Distances up to the other buffer at which it would collide with the own one. `lower` holds where the other is
+    the output of a node that reads the own one for the last time, `upper` where it is the other way round."""
+    low, high = -other, own
+    if lower is not None and lower.separation is not None:
+        low = max(low, -lower.separation)
+    if upper is not None and upper.separation is not None:
+        high = min(high, upper.separation)
+    if low < 0 < high and any(overlap is not None and overlap.in_place for overlap in (lower, upper)):
+        return (low, 0), (0, high)
+    return ((low, high),)
 
 
 def allowed_overlaps(
     graph: Graph, roots: Mapping[str, str], arch: Sequence[str]
-) -> Iterator[tuple[tuple[str, str], int]]:
-    """((input buffer, output buffer), least distance from the output up to the input) where ops allow it."""
+) -> Iterator[tuple[tuple[str, str], Overlap]]:
+    """((input buffer, output buffer), what the op allows) for each node's inputs."""
     for node in graph.nodes:
         call = ops.Call.of(graph, node)
         op = ops.select(call, arch)
@@ -161,13 +181,16 @@ def allowed_overlaps(
             continue
         out = roots[node.outputs[0]]
         distances: dict[str, list[int | None]] = {}
+        sources: dict[str, bool] = {}
         for index in op.runtime_inputs(call):
             name = node.inputs[index]
             if name is not None and name in roots:
                 distances.setdefault(roots[name], []).append(op.separation(call, index))
+                sources[roots[name]] = op.in_place(call, index) and sources.get(roots[name], True)
         for source, found in distances.items():
-            if None not in found:
-                yield (source, out), max(0, *(d for d in found if d is not None), 0)
+            known = [d for d in found if d is not None]
+            separation = max(0, *known, 0) if len(known) == len(found) else None
+            yield (source, out), Overlap(separation, sources[source])
 
 
 def best_packing(buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]]) -> tuple[list[int], str]:
@@ -196,13 +219,16 @@ def local_search(
     """Moves single buffers within the best order for a fixed number of steps; the seed is fixed too."""
     size, offsets, name, order = best
     floor = max(b.nbytes for b in buffers)
+    # Scratch lives during one node only, and always finds a place behind the tensors.
+    scratch = [i for i in order if buffers[i].name.startswith(SCRATCH)]
+    order = [i for i in order if not buffers[i].name.startswith(SCRATCH)]
     rng = random.Random(1)
-    for _ in range(min(SEARCH_STEPS, SEARCH_LIMIT // max(1, len(buffers) ** 2) + 1) if len(order) > 1 else 0):
+    for _ in range(min(SEARCH_STEPS, SEARCH_LIMIT // max(1, len(order) ** 2) + 1) if len(order) > 1 else 0):
         if size == floor:
             break
         tried = list(order)
         tried.insert(rng.randrange(len(tried)), tried.pop(rng.randrange(len(tried))))
-        new_offsets, new_size = pack(tried, buffers, forbidden)
+        new_offsets, new_size = pack([*tried, *scratch], buffers, forbidden)
         if new_size <= size:
             if new_size < size:
                 name = "local search"
@@ -217,7 +243,12 @@ def pack(
     offsets: dict[int, int] = {}
     for i in order:
         # The place of i relative to a placed j must avoid an interval, so free places begin at its end.
-        taken = sorted((offsets[j] - high, offsets[j] - low) for j, (low, high) in forbidden[i].items() if j in offsets)
+        taken = sorted(
+            (offsets[j] - high, offsets[j] - low)
+            for j, intervals in forbidden[i].items()
+            if j in offsets
+            for low, high in intervals
+        )
         place = 0
         for start, end in taken:
             if start < place < end:

@@ -242,6 +242,11 @@ class Op:
         last = self.rows(call, call.input(index))[0] - 1
         return last if self.first_input_row(call, index, row) is None else min(row, last)
 
+    def in_place(self, call: Call, index: int) -> bool:
+        """Whether the output may lie exactly on input `index` although `separation` forbids it: for kernels that
+        keep what they still need apart. It holds for one call over all rows only."""
+        return False
+
     def separation(self, call: Call, index: int) -> int | None:
         """Bytes by which input `index` must begin above the output for the two to overlap safely.
 
