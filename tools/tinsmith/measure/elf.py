@@ -27,6 +27,8 @@ OBJDUMPS: Mapping[str, tuple[str, ...]] = {
 ARM_ARCHITECTURES: Mapping[int, str] = {
     10: "v7", 11: "v6-M", 12: "v6S-M", 13: "v7E-M", 16: "v8-M.baseline", 17: "v8-M.mainline", 21: "v8.1-M.mainline",
 }  # fmt: skip
+# What objdump must be told, or it takes vector instructions for those of a coprocessor.
+OBJDUMP_MACHINES: Mapping[str, str] = {"v8.1-M.mainline": "armv8.1-m.main"}
 _LINE = re.compile(r"^\s*([0-9a-f]+):\t([0-9a-f]+(?: [0-9a-f]+)*)\s*\t(\S+)\s*(.*)$")
 _COMMENT = re.compile(r"\s*(?:[;@#] ).*$")
 _TARGET = re.compile(r"\b([0-9a-f]+) <")
@@ -120,7 +122,9 @@ def disassemble(path: Path, objdump: str | None = None) -> dict[int, Instruction
     is none or it fails.
     """
     command = objdump or _objdump(path)
-    result = subprocess.run([command, "-d", "-w", str(path)], capture_output=True, text=True, check=False)
+    named = OBJDUMP_MACHINES.get(arm_architecture(path))
+    options = ["-d", "-w", *(["-m", named] if named else [])]
+    result = subprocess.run([command, *options, str(path)], capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise TargetError(f"{command} cannot disassemble {path}: {result.stderr.strip()}")
     listing = {}

@@ -20,6 +20,7 @@ _ARM_CONTROL = re.compile(
     r"(blx|bl|bx|b|cbn?z|tb[bh]|push|pop|vpush|vpop|v?stmdb|v?ldmia|v?ldm|strd?|ldrd?|addw?|subw?|mov)"
     r"(eq|ne|cs|hs|cc|lo|mi|pl|vs|vc|hi|ls|ge|lt|gt|le|al)?(?:\.[nw])?"
 )
+_ARM_LOOPS = ("le", "letp", "wls", *(f"wlstp.{bits}" for bits in (8, 16, 32, 64)))  # Armv8.1-M; they end or skip
 _NUMBER = re.compile(r"(-?\d+)")
 _SCALED = re.compile(r"(?:lsls?|slli?|sll)(?:\.w)? .*,(?:#|0x)?[12]|sh2add .*|ldr(?:\.w)? pc,\[.*lsl#2\]")
 _MILLICODE = re.compile(r"__riscv_(save|restore)_\d+")
@@ -49,8 +50,10 @@ def _arm(instruction: Instruction) -> Effect:
     operands = instruction.operands.replace(" ", "")
     if instruction.mnemonic == "udf":
         return END
+    if instruction.mnemonic in _ARM_LOOPS:
+        return Effect(jump=instruction.target)
     if match is None:
-        writes = operands.startswith(("sp,", "pc,"))
+        writes = operands.startswith(("sp,", "pc,")) or re.search(r"\[sp[^]]*\](!|,#)", operands)
         return Effect(problem=REGISTER) if writes else NOTHING
     base, condition = match[1], match[2]
     effect = _arm_branch(base, instruction, operands) if base[0] in "bct" else _arm_stack(base, operands)
