@@ -119,6 +119,35 @@ def test_depthwise_convolutions(target: str) -> None:
     assert not differences(made + random, target)
 
 
+def dense(rng: Generator, rows: int, depth: int, units: int, kind: str = "", **attrs: object) -> Graph:
+    """A fully connected layer. Kind "narrow": small weights with a few outliers."""
+    op = ops.find("FULLY_CONNECTED")
+    assert op.Attrs is not None
+    w = weights(rng, (units, depth), kind)
+    if kind == "narrow":
+        w = np.where(rng.random(w.shape) < 0.01, w, w // 8).astype(np.int8)
+    settings = {"fused_activation_function": str(rng.choice(ACTIVATIONS)), **attrs}
+    for _ in range(100):
+        x = quantized(rng, "x", (rows, depth))
+        graph = example(op, rng, x, w, op.Attrs(**settings), per_channel=bool(rng.random() < 0.5))
+        if graph is not None:
+            return graph
+    raise AssertionError("no valid example")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_fully_connected_layers(target: str) -> None:
+    rng = np.random.default_rng(6)
+    made = [dense(rng, r, k, n, "narrow") for r, k, n in ((1, 640, 12), (1, 2000, 4), (3, 128, 7), (1, 8, 33))]
+    made += [dense(rng, 1, depth, 5, "narrow") for depth in (1, 2, 3, 5, 6, 7, 9)]
+    large = [dense(rng, 1, 64, 5, "low"), dense(rng, 2, 12, 3, "extreme")]
+    model = compiled(merged(made), target)
+    assert set(kernels_used(model)) == {"tin_fully_connected_word"}
+    assert ".has_outliers = 1" in model.files["many.c"] and ".has_outliers = 0" in model.files["many.c"]
+    assert "tin_fully_connected" in kernels_used(compiled(merged(large), target))
+    assert not differences(made + large + some(ops.find("FULLY_CONNECTED"), rng, 40), target)
+
+
 def test_lines_equal_the_reference_on_all_accumulators() -> None:
     """Not only on both sides of thresholds: the proof's own claim is tried out."""
     rng = np.random.default_rng(3)

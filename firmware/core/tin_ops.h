@@ -360,8 +360,7 @@ typedef struct tin_conv_2d_dsp_params {
     int16_t dilation_w; /* columns between taps */
     int16_t pad_top; /* rows of padding above */
     int16_t pad_left; /* columns of padding to the left */
-    int8_t first; /* words of the first load, without the first one */
-    int8_t steps; /* words of further loads */
+    int8_t first; /* words of a pair's first load, behind its first one; all others have one more */
     int8_t linear; /* 1: windows are single pixels one behind the other */
     int8_t rows; /* rows of taps that are unpacked at once: all, or one */
     int8_t pad_value; /* what padding holds: the input's zero point */
@@ -426,6 +425,41 @@ typedef struct tin_fully_connected_dsp_params {
 void tin_fully_connected_dsp(const tin_fully_connected_dsp_params *p, uint8_t *arena, int32_t row, int32_t end);
 #endif
 
+/* CONV_2D for mve: Multiplies the windows of four pixels with each channel's weights, sixteen taps
+ * an instruction. Windows of one row of taps inside the image stay where they are; others are
+ * copied to scratch. */
+typedef struct tin_conv_2d_mve_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    uint32_t scratch; /* bytes from the start of the arena */
+    const int8_t *weights; /* [out_c][taps] */
+    const int32_t *scales; /* [out_c][3]: bias with the input offset folded in, multiplier, shift */
+    int32_t taps; /* bytes of a window */
+    int16_t in_h; /* input rows */
+    int16_t in_w; /* input columns */
+    int16_t in_c; /* input channels */
+    int16_t out_w; /* output columns */
+    int16_t out_c; /* output channels */
+    int16_t kernel_h; /* rows of the kernel */
+    int16_t kernel_w; /* columns of the kernel */
+    int16_t stride_h; /* rows between outputs */
+    int16_t stride_w; /* columns between outputs */
+    int16_t dilation_h; /* rows between taps */
+    int16_t dilation_w; /* columns between taps */
+    int16_t pad_top; /* rows of padding above */
+    int16_t pad_left; /* columns of padding to the left */
+    int8_t direct; /* 1: windows are one row of taps inside the image */
+    int8_t relu; /* 1: nothing below the zero point matters, and no shift is positive */
+    int8_t pad_value; /* what padding holds: the input's zero point */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+    int32_t out_zero; /* zero point of the output */
+} tin_conv_2d_mve_params;
+
+#ifdef TIN_SHARED_KERNELS
+void tin_conv_2d_mve(const tin_conv_2d_mve_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
 /* CONV_2D for thumb1: Packs the windows of six pixels into the scratch, three pixels in two words,
  * and multiplies them with one channel's weights after the other; requantizes with two
  * multiplications. */
@@ -459,6 +493,35 @@ typedef struct tin_conv_2d_thumb1_params {
 
 #ifdef TIN_SHARED_KERNELS
 void tin_conv_2d_thumb1(const tin_conv_2d_thumb1_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
+/* DEPTHWISE_CONV_2D for thumb1: Windows of up to 3x3 pixels, strides 1 and 2. Four channels at a
+ * time walk over the whole image along its longer side. */
+typedef struct tin_depthwise_conv_2d_thumb1_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    uint32_t scratch; /* bytes from the start of the arena */
+    const int8_t *weights; /* [in_c][taps across lines][taps along a line], 3x3, filled up with zeros */
+    const int32_t *scales; /* a record for each channel, then constants of channels that need their own */
+    int16_t in_h; /* input rows */
+    int16_t in_w; /* input columns */
+    int16_t in_c; /* channels of input and output */
+    int16_t out_w; /* output columns */
+    int16_t stride_along; /* pixels between outputs of a line, 1 or 2 */
+    int16_t stride_across; /* pixels between lines of outputs */
+    int16_t pad_along; /* pixels of padding before a line */
+    int16_t pad_across; /* lines of padding before the first one */
+    uint8_t by_column; /* 1: lines are columns of the image, 0: they are rows */
+    uint8_t some_exact; /* 1: some channels have no constants, and compute as the portable kernels do */
+    int8_t scale_words; /* words of a record: 4, or 6 if the outputs' zero point lies between them */
+    int8_t pad_value; /* what padding holds: the input's zero point */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+    int32_t out_zero; /* zero point of the output */
+} tin_depthwise_conv_2d_thumb1_params;
+
+#ifdef TIN_SHARED_KERNELS
+void tin_depthwise_conv_2d_thumb1(const tin_depthwise_conv_2d_thumb1_params *p, uint8_t *arena, int32_t row, int32_t end);
 #endif
 
 /* CONV_2D for word: Packs the windows of six pixels into the scratch, three pixels in two words,

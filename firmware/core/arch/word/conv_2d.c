@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "tin_ops.h"
-#include "tin_word_dot.h"
+#include "tin_word_runs.h"
 
 /* Where the outputs of a block go: the first `count` pixels exist. */
 typedef struct block {
@@ -88,6 +88,8 @@ TIN_KERNEL void tin_conv_2d_word(const tin_conv_2d_word_params *p, uint8_t *aren
         block b;
         if (linear)
             to = pack_linear(p, (const int8_t *)tin_row(&p->in, arena, y) + x * p->in_c, count, packed);
+        else if (p->short_runs)
+            to = tin_runs6(&window, arena, y, x, count, packed, (int8_t *)packed_end);
         else
             to = tin_patches(&window, arena, y, x, TIN_PIXELS, count, packed, tin_pack6);
         while (to != packed_end) *to++ = 0;

@@ -17,19 +17,6 @@ typedef struct output_row {
     int32_t first, last; /* outputs of this range have windows inside the image, from left to right */
 } output_row;
 
-static TIN_APART void store(const tin_scale *scale, int32_t c, int32_t sum, int8_t *out)
-{
-    const int32_t *record = scale->records + c * scale->words;
-    const uint32_t a = ((uint32_t)sum << TIN_SUM_SHIFT) + (uint32_t)record[0];
-    if (record[1] == 0)
-        *out = tin_scale_exact(scale, record, sum);
-    else if (scale->words == 2)
-        *out = (int8_t)tin_scale_line(a, record[1], scale->low, scale->steps);
-    else
-        *out = (int8_t)tin_scale_line(tin_below(a, record[2], (uint32_t)record[3]), record[1], scale->low,
-                                      scale->steps);
-}
-
 /* The window of output x of a channel, part of it perhaps outside the image. */
 static TIN_APART int32_t sum_one(const tin_depthwise_conv_2d_word_params *p, const output_row *r, int32_t in_c,
                                  const int8_t *w, int32_t x)
@@ -78,12 +65,13 @@ static TIN_APART void run_channel(const tin_depthwise_conv_2d_word_params *p, co
     for (int32_t x = 0; x < p->out_w;) {
         int8_t *out = r->out + x * p->out_c + c;
         if (x < r->first || x + 4 > r->last) {
-            store(&scale, c, sum_one(p, r, in_c, w, x++), out);
+            *out = (int8_t)tin_scale_one(&scale, c, sum_one(p, r, in_c, w, x++));
             continue;
         }
         int32_t sums[4];
         sum_four(p, r, in_c, w, x, sums);
-        for (int32_t i = 0; i < 4; i++, x++, out += p->out_c) store(&scale, c, sums[i], out);
+        for (int32_t i = 0; i < 4; i++, x++, out += p->out_c)
+            *out = (int8_t)tin_scale_one(&scale, c, sums[i]);
     }
 }
 

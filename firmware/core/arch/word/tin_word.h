@@ -51,7 +51,8 @@ TIN_INLINE void tin_unpack3(uint32_t x, uint32_t y, uint32_t *p, uint32_t *q, ui
  *
  * tools/tinsmith/arch/word/_scales.py finds the constants and proves them. A record is (offset, m), or
  * (offset, m, zero, drop) in a kinked layer; m = 0 marks a channel that has none, whose offset is the index of its
- * (bias, multiplier, shift) in the same array. */
+ * (bias, multiplier, shift) in the same array. Where all channels share the rest, records are offsets, and
+ * (m, zero, drop) stand behind them. */
 typedef struct tin_scale {
     const int32_t *records;
     int32_t words, low, out_zero;
@@ -81,6 +82,16 @@ static TIN_APART int8_t tin_scale_exact(const tin_scale *scale, const int32_t *r
     const int32_t acc = tin_add_wrap(sum, constants[0]);
     const int32_t y = tin_requantize(acc, constants[1], constants[2]) + scale->out_zero;
     return (int8_t)tin_clamp(y, scale->low, scale->low + (int32_t)scale->steps);
+}
+
+/* The output of channel c from the sum of its products, by whichever kind of record it has. */
+TIN_INLINE int32_t tin_scale_one(const tin_scale *scale, int32_t c, int32_t sum)
+{
+    const int32_t *record = scale->records + c * scale->words;
+    uint32_t a = ((uint32_t)sum << TIN_SUM_SHIFT) + (uint32_t)record[0];
+    if (record[1] == 0) return tin_scale_exact(scale, record, sum);
+    if (scale->words == 4) a = tin_below(a, record[2], (uint32_t)record[3]);
+    return tin_scale_line(a, record[1], scale->low, scale->steps);
 }
 
 #endif /* TIN_WORD_H */

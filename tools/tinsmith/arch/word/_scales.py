@@ -129,10 +129,11 @@ def proved(stairs: Staircase, lines: Lines) -> Lines:
 
 @dataclass(frozen=True)
 class Scales:
-    """Records of all channels as the kernels read them: int32, `words` a channel, exact channels' constants behind.
+    """Records of all channels as the kernels read them: int32, `words` a channel.
 
     Two words: the offset with the bias in it, m. Four, if kinked: then c, and by how much the line below zero lies
-    lower. m = 0: the first word is the index of (bias, multiplier, shift).
+    lower. m = 0: the first word is the index of (bias, multiplier, shift), which stand behind all records. One word:
+    the offset alone; (m, c, drop) of all channels stand behind the last.
     """
 
     records: Array
@@ -147,35 +148,62 @@ def recoverable(op: Weighted, call: Call) -> bool:
     return bool(np.maximum(-lowest, highest).max() < EXACT_LIMIT)
 
 
-def scales(op: Weighted, call: Call) -> Scales:
-    """The records of a layer with weights."""
+def staircase(op: Weighted, call: Call) -> tuple[Staircase, Ints]:
+    """(how the channels of a layer requantize, their biases)"""
     low, high = clamp_limits(call)
-    low = min(low, high)
     bias, (lowest, highest) = folded_bias(op, call).astype(np.int64), reach(op, call)
     multiplier, shift = np.array(op.multipliers(call), np.int64).T
-    stairs = Staircase(multiplier, shift, bias + lowest, bias + highest, call.y.zero_point, low, high)
-    both_sides = low < call.y.zero_point
+    return Staircase(
+        multiplier, shift, bias + lowest, bias + highest, call.y.zero_point, min(low, high), high
+    ), bias  # fmt: skip
+
+
+def solve(stairs: Staircase) -> tuple[Lines, int]:
+    """(lines, words of a record): straight lines if they serve all channels or nothing serves more."""
+    both_sides = stairs.low < stairs.zero
     lines = find_lines(stairs, kinked=False, tries=STRAIGHT_TRIES if both_sides else TRIES)
-    words = 2
     if both_sides and not lines.m.all():
-        other = find_lines(stairs, kinked=True)
-        if np.count_nonzero(other.m) > np.count_nonzero(lines.m):
-            lines, words = other, 4
+        kinked = find_lines(stairs, kinked=True)
+        if np.count_nonzero(kinked.m) > np.count_nonzero(lines.m):
+            return kinked, 4
+    return lines, 2
+
+
+def scales(op: Weighted, call: Call) -> Scales:
+    """The records of a layer with weights, one for each channel."""
+    stairs, bias = staircase(op, call)
+    lines, words = solve(stairs)
     records = np.zeros((len(bias), words), np.int64)
     records[:, 0], records[:, 1] = UNIT * bias + lines.c, lines.m
     if words == 4:
         records[:, 2], records[:, 3] = lines.c, lines.c - lines.below
     exact = np.flatnonzero(lines.m == 0)
     records[exact, 0] = records.size + 3 * np.arange(len(exact))
-    behind = np.stack([bias[exact], multiplier[exact], shift[exact]], axis=1)
-    every = fixed.wrap32(np.concatenate([records.reshape(-1), behind.reshape(-1)])).astype(np.int32)
-    return Scales(every, words, low, high - low)
+    behind = np.stack([bias[exact], stairs.multiplier[exact], stairs.shift[exact]], axis=1)
+    every = np.concatenate([records.reshape(-1), behind.reshape(-1)])
+    return Scales(fixed.wrap32(every).astype(np.int32), words, stairs.low, stairs.steps)
+
+
+def common_scales(op: Weighted, call: Call) -> Scales:
+    """Records of one word if all channels have one scale and one line serves them all, else as `scales`."""
+    stairs, bias = staircase(op, call)
+    if len(set(op.multipliers(call))) > 1:
+        return scales(op, call)
+    ends = np.array([stairs.lowest.min()]), np.array([stairs.highest.max()])
+    joint = Staircase(stairs.multiplier[:1], stairs.shift[:1], *ends, stairs.zero, stairs.low, stairs.high)
+    lines, words = solve(joint)
+    if not lines.m.all():
+        return scales(op, call)
+    zero = int(lines.c[0]) if words == 4 else fixed.INT32_MIN  # below which no accumulator lies
+    behind = np.array([lines.m[0], zero, lines.c[0] - lines.below[0]])
+    every = np.concatenate([UNIT * bias + lines.c[0], behind])
+    return Scales(fixed.wrap32(every).astype(np.int32), 1, stairs.low, stairs.steps)
 
 
 def reach(op: Weighted, call: Call) -> tuple[Ints, Ints]:
     """The least and the greatest sum of weights times inputs, of each channel, for any bytes as inputs."""
     weights = call.input(1).data
     assert weights is not None
-    positive = op.weight_sums(call, np.maximum(weights, 0).astype(np.int64))
-    negative = op.weight_sums(call, np.minimum(weights.astype(np.int64), 0))
+    positive = op.weight_sums(call, np.maximum(weights, 0))
+    negative = op.weight_sums(call, np.minimum(weights, 0))
     return 127 * negative - 128 * positive, 127 * positive - 128 * negative

@@ -15,6 +15,8 @@ from ._pack import cut, interleaved
 from ._scales import recoverable, scales
 
 BYTES_A_TAP = 16  # six pixels in four words
+PIXELS = 6
+SHORT_RUN = 64  # bytes of a window's row up to which copies at the image's edges pay
 
 
 class Conv2DWord(Conv2D):
@@ -26,7 +28,7 @@ class Conv2DWord(Conv2D):
     @dataclass(frozen=True)
     class Params:
         weights: I8s = note("[out_c / 4][chunk * chunks][4], filled up with zeros")
-        padding: I8s = note("the input's zero point, in_c times, if there is padding")
+        padding: I8s = note("the input's zero point, for a tap or a whole run, if there is padding")
         scales: I32s = note("a record for each channel, then constants of channels that need their own")
         in_h: I16 = note("input rows")
         in_w: I16 = note("input columns")
@@ -44,6 +46,7 @@ class Conv2DWord(Conv2D):
         chunks: I16 = note("parts of the taps whose sums are unpacked one by one")
         chunk: I32 = note("taps of a part, a multiple of four")
         scale_words: I8 = note("words of a record: 2, or 4 if the outputs' zero point lies between them")
+        short_runs: I8 = note("1: rows of windows are runs, copied at the image's edges")
         low: I8 = note("least output")
         steps: I16 = note("outputs above it")
         out_zero: I32 = note("zero point of the output")
@@ -54,26 +57,38 @@ class Conv2DWord(Conv2D):
 
     def scratch_bytes(self, call: Call) -> int:
         chunk, chunks = cut(flat_weights(call))
-        return BYTES_A_TAP * chunk * chunks
+        copies = PIXELS * run_bytes(call) if self.short_runs(call) and self.reads_padding(call) else 0
+        return BYTES_A_TAP * chunk * chunks + copies
 
     def params(self, call: Call) -> Any:
         base: ConvParams = super().params(call)
         scale = scales(self, call)
         weights = flat_weights(call)
         chunk, chunks = cut(weights)
-        padded = self.reads_padding(call)
+        short = self.short_runs(call)
+        padding = (run_bytes(call) if short else base.in_c) if self.reads_padding(call) else 1
         return self.Params(
-            interleaved(weights, chunk, chunks), np.full(base.in_c if padded else 1, base.pad_value, np.int8),
+            interleaved(weights, chunk, chunks), np.full(padding, base.pad_value, np.int8),
             scale.records, base.in_h, base.in_w, base.in_c, base.out_w, base.out_c, base.kernel_h, base.kernel_w,
             base.stride_h, base.stride_w, base.dilation_h, base.dilation_w, base.pad_top, base.pad_left,
-            chunks, chunk, scale.words, scale.low, scale.steps, base.out_zero,
+            chunks, chunk, scale.words, int(short), scale.low, scale.steps, base.out_zero,
         )  # fmt: skip
+
+    def short_runs(self, call: Call) -> bool:
+        """Whether the taps of a window's row lie one behind the other, and are few."""
+        return self.window(call).x.dilation == 1 and run_bytes(call) <= SHORT_RUN
 
     def reads_padding(self, call: Call) -> bool:
         """Whether some window reaches beyond the image."""
         axes = (self.window(call).y, self.window(call).x)
         ends = [(a.out - 1) * a.stride - a.before + (a.kernel - 1) * a.dilation for a in axes]
         return any(a.before > 0 or end >= a.size for a, end in zip(axes, ends, strict=True))
+
+
+def run_bytes(call: Call) -> int:
+    """Bytes of a row of a window."""
+    _, _, kernel_w, in_c = call.input(1).shape
+    return kernel_w * in_c
 
 
 def flat_weights(call: Call) -> Array:
