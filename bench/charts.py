@@ -56,9 +56,9 @@ def instructions(found: Results) -> Figure:
             series.append((label, colour, ratios))
     figure = Figure(figsize=(8.4, 3.6), layout="constrained")
     axes = figure.add_subplot()
-    _bars(axes, series, list(tflm), "{:.2f}")
-    axes.axhline(1, color="black", linewidth=1)
     axes.set_yscale("log", base=2)
+    _bars(axes, series, list(tflm), "{:.2f}", start=1)
+    axes.axhline(1, color="black", linewidth=1)
     axes.set_ylabel("instructions, TFLM = 1")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_title("Instructions of one inference, relative to TensorFlow Lite Micro (below 1 is less)", fontsize=10)
@@ -87,17 +87,18 @@ def memory(found: Results) -> Figure:
     return figure
 
 
-def _bars(axes: Axes, series: Bars, models: Sequence[str], form: str) -> None:
-    """Groups of bars, one group a model, each bar with its value."""
+def _bars(axes: Axes, series: Bars, models: Sequence[str], form: str, start: float = 0) -> None:
+    """Groups of bars, one group a model, each bar from `start` to its value."""
     width = 0.8 / len(series)
     for number, (label, colour, values) in enumerate(series):
         known = [(i, values[m]) for i, m in enumerate(models) if m in values]
         places = [i + (number - (len(series) - 1) / 2) * width for i, _ in known]
-        heights = [value for _, value in known]
-        drawn = axes.bar(places, heights, width * 0.92, label=label, color=colour)
-        axes.bar_label(drawn, [form.format(h) for h in heights], fontsize=6.5, padding=1)
+        heights = [value - start for _, value in known]
+        drawn = axes.bar(places, heights, width * 0.92, start, label=label, color=colour)
+        axes.bar_label(drawn, [form.format(value) for _, value in known], fontsize=6.5, padding=1)
     axes.set_xticks(range(len(models)), [_short(m) for m in models])
     axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlim(-0.6, len(models) - 0.4)
     axes.margins(y=0.18)
 
 

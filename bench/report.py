@@ -75,7 +75,7 @@ def show(found: Results) -> None:
         figures = [f"{row[metric]:,}" for metric in suite.METRICS]
         cycles = row["m4_cycles_estimate"]
         table.add_row(row["model"], row["target"], row["mode"], *figures, f"{cycles:,}" if cycles else "")
-    Console(highlight=False).print(table)
+    Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def ordered(rows: Iterable[Row]) -> Sequence[Row]:

@@ -27,7 +27,8 @@ FLOATS = """\
 emlearn does not read .tflite files, and its dense networks compute in float32. For the two models that are fully
 connected throughout, it was given the same weights as floats; so this compares int8 with float32, not two compilers
 of one computation. RAM is input, output and its static buffers; its form is "loadable". Its output is compared with
-the network in double precision. Its decision trees have no counterpart in Tinsmith.
+the network in double precision: "close" means within a tenth of an output step. Its decision trees have no
+counterpart in Tinsmith.
 """
 
 
@@ -152,9 +153,10 @@ def _refused(found: Results) -> str:
     if not found["refused"]:
         return ""
     rows = [(r["peer"], r["model"], r["file"], r["reason"].replace("|", "\\|")) for r in found["refused"]]
-    return f"## What the peers refuse\n\n{table(('', 'model', 'file', 'reason'), rows, 4)}"
+    note = "Of bakenn, its own messages; of emlearn, the layers that it has no counterpart for."
+    return f"## What the peers refuse\n\n{note}\n\n{table(('', 'model', 'file', 'reason'), rows, 4)}"
 
 
 def _made_with(found: Results) -> str:
-    tools = "\n".join(f"- {version}" for version in found["tools"].values())
+    tools = "\n".join(f"- {name}: {version}" for name, version in found["tools"].items())
     return f"## Made with\n\n{tools}\n"
