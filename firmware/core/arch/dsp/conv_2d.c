@@ -66,41 +66,83 @@ static void conv_place(const tin_conv_2d_dsp_params *p, uint8_t *arena, tin_dsp_
         conv_make_row(p, made, y >= 0 && y < p->in_h ? (const int8_t *)tin_row(&p->in, arena, y) : NULL, x);
 }
 
-/* The windows of a block; the last of the `count` pixels that exist stands in for those that do not. */
-static void conv_gather(const tin_conv_2d_dsp_params *p, uint8_t *arena, conv_pixel *at, int32_t size, int32_t count)
+/* One call's state from block to block. */
+typedef struct conv_state {
+    tin_dsp_block block;
+    tin_dsp_windows windows;
+    conv_pixel at;    /* the block's first pixel */
+    const int8_t *in; /* of a linear call: that pixel */
+    int32_t size, count;
+} conv_state;
+
+/* A block of neighbours in a row whose windows lie in the image as a whole. */
+static int conv_place_inside(const tin_conv_2d_dsp_params *p, const uint8_t *arena, conv_state *s)
 {
-    const int32_t run = p->kernel_w * p->in_c;
+    tin_dsp_windows *w = &s->windows;
+    const conv_pixel at = s->at;
+    const int32_t across = s->size * p->stride_w, last = at.x + across - p->stride_w + p->kernel_w;
+    const int32_t bottom = at.y + (p->kernel_h - 1) * p->dilation_h;
+    if (s->count < s->size || at.column + s->size > p->out_w || at.x < 0 || last > p->in_w || at.y < 0 ||
+        bottom >= tin_min(p->in_h, p->in.count) || p->dilation_w != 1 || w->rows != p->kernel_h)
+        return 0;
+    const int8_t *from = (const int8_t *)tin_row(&p->in, arena, at.y) + at.x * p->in_c;
+    const int32_t step = p->dilation_h * p->in.stride - p->kernel_w * p->in_c;
+    for (int32_t i = 0; i < TIN_DSP_PIXELS; i++, from += p->stride_w * p->in_c) {
+        if (i < s->size) w->from[i] = from;
+        w->step[i] = step;
+    }
+    s->at.x += across;
+    s->at.column += s->size;
+    return 1;
+}
+
+static void conv_unpack(conv_state *s, uint32_t **to)
+{
+    *to = s->size == 4 ? tin_dsp_windows4(*to, &s->windows) : tin_dsp_windows3(*to, &s->windows);
+}
+
+/* Moves on to the next pixel, which may be the first one of the next row. */
+static void conv_next(const tin_conv_2d_dsp_params *p, conv_pixel *at)
+{
+    at->x += p->stride_w;
+    if (++at->column < p->out_w) return;
+    at->column = 0;
+    at->x = -p->pad_left;
+    at->y += p->stride_h;
+}
+
+/* The windows of a block; the last of the pixels that exist stands in for those that do not. */
+static void conv_gather(const tin_conv_2d_dsp_params *p, uint8_t *arena, conv_state *s)
+{
     uint32_t *to = (uint32_t *)(void *)(arena + p->scratch);
-    tin_dsp_windows w = { { NULL, NULL, NULL, NULL }, { 0, 0, 0, 0 }, p->rows, run & ~3, run & 3 };
     conv_pixel pixels[TIN_DSP_PIXELS];
-    for (int32_t i = 0; i < size; i++) {
-        pixels[i] = *at;
-        if (i + 1 < size && i + 1 >= count) continue;
-        at->x += p->stride_w;
-        if (++at->column == p->out_w) {
-            at->column = 0;
-            at->x = -p->pad_left;
-            at->y += p->stride_h;
-        }
+    if (s->at.column == p->out_w) {
+        s->at.column--;
+        s->at.x -= p->stride_w;
+        conv_next(p, &s->at);
+    }
+    if (conv_place_inside(p, arena, s)) {
+        conv_unpack(s, &to);
+        return;
+    }
+    for (int32_t i = 0; i < s->size; i++) {
+        pixels[i] = s->at;
+        if (i + 1 < s->count || i + 1 == s->size) conv_next(p, &s->at);
     }
     for (int32_t k = 0; k < p->kernel_h; k += p->rows) {
-        for (int32_t i = 0; i < size; i++) conv_place(p, arena, &w, i, pixels[i].y + k * p->dilation_h, pixels[i].x);
-        to = size == 4 ? tin_dsp_windows4(to, &w) : tin_dsp_windows3(to, &w);
+        for (int32_t i = 0; i < s->size; i++)
+            conv_place(p, arena, &s->windows, i, pixels[i].y + k * p->dilation_h, pixels[i].x);
+        conv_unpack(s, &to);
     }
 }
 
 /* The same for windows of one pixel that lie one behind the other. */
-static const int8_t *conv_gather_linear(const tin_conv_2d_dsp_params *p, uint8_t *arena, const int8_t *in, int32_t size,
-                                        int32_t count)
+static void conv_gather_linear(const tin_conv_2d_dsp_params *p, uint8_t *arena, conv_state *s)
 {
     uint32_t *to = (uint32_t *)(void *)(arena + p->scratch);
-    tin_dsp_windows w = { { NULL, NULL, NULL, NULL }, { 0, 0, 0, 0 }, 1, p->in_c & ~3, p->in_c & 3 };
-    for (int32_t i = 0; i < size; i++) w.from[i] = in + tin_min(i, count - 1) * p->in_c;
-    if (size == 4)
-        tin_dsp_windows4(to, &w);
-    else
-        tin_dsp_windows3(to, &w);
-    return in + count * p->in_c;
+    for (int32_t i = 0; i < s->size; i++) s->windows.from[i] = s->in + tin_min(i, s->count - 1) * p->in_c;
+    s->in += s->count * p->in_c;
+    conv_unpack(s, &to);
 }
 
 /* Limits other than those of int8. */
@@ -113,21 +155,31 @@ static void conv_limit(int8_t *out, int32_t bytes, int32_t low, int32_t high)
 static void conv_pixels(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t row, int32_t left, int linear)
 {
     const uint32_t *x = (const uint32_t *)(const void *)(arena + p->scratch);
+    const int32_t run = p->kernel_w * p->in_c, fast = p->runs[0] * 2 >= p->out_c;
     int8_t *out = (int8_t *)tin_row_out(&p->out, arena, row);
-    const int8_t *in = linear ? (const int8_t *)tin_row(&p->in, arena, row) : NULL;
-    conv_pixel at = { row * p->stride_h - p->pad_top, -p->pad_left, 0 };
-    while (left > 0) {
+    conv_state s = { { p->weights, p->first, p->table, x, x, out, out, 0, 0, 0 },
+                     { { NULL, NULL, NULL, NULL }, { 0, 0, 0, 0 }, p->rows, run & ~3, run & 3 },
+                     { row * p->stride_h - p->pad_top, -p->pad_left, 0 },
+                     linear ? (const int8_t *)tin_row(&p->in, arena, row) : NULL, 0, 0 };
+    for (; left > 0; left -= s.count) {
         const int32_t size = left % 4 == 0 ? 4 : 3, count = tin_min(size, left);
-        tin_dsp_block block = { p->weights, p->table, p->first, x, p->steps, x + p->words * size,
-                                NULL,       NULL,     0,        0, 0,        0 };
+        if (size != s.size || count != s.count) {
+            s.size = size;
+            s.count = count;
+            s.block.x_end = x + p->words * size;
+            tin_dsp_distances(&s.block, size, count, p->out_c);
+        }
         if (linear)
-            in = conv_gather_linear(p, arena, in, size, count);
+            conv_gather_linear(p, arena, &s);
         else
-            conv_gather(p, arena, &at, size, count);
-        tin_dsp_pairs(&block, p->runs, size, count, p->out_c, p->out_zero, out);
+            conv_gather(p, arena, &s);
+        s.block.out = out;
+        if (fast)
+            tin_dsp_run(&s.block, size, p->runs[0]);
+        else
+            tin_dsp_pairs(&s.block, p->runs, size, count, p->out_c, p->out_zero);
         if (p->low > INT8_MIN || p->high < INT8_MAX) conv_limit(out, count * p->out_c, p->low, p->high);
         out += count * p->out_c;
-        left -= count;
     }
 }
 

@@ -16,13 +16,14 @@
     .thumb
 
     /* offsets in the frame, a copy of the block */
-    .equ WEIGHTS, 0
-    .equ TABLE, 4
-    .equ FIRST, 8
-    .equ STEPS, 16
-    .equ X_END, 20
-    .equ OUT, 24
-    .equ FRAME, 48
+    .equ WEIGHTS, 0                 /* in front of the words of the first load */
+    .equ TABLE, 8                   /* in front of x */
+    .equ X_END, 16
+    .equ OUT_END, 20
+    .equ OUT, 24                    /* in front of the distance of pixel 1 */
+    .equ AT2, 32                    /* in front of that of pixel 3 */
+    .equ AT3, 36
+    .equ FRAME, 40
 
 /* Two taps of all pixels times the word in r12: first F, then S. */
 .macro products pixels
@@ -82,7 +83,20 @@
     vldm    r0!, {s0}
   .endif
     str     r0, [sp, #WEIGHTS]
+  .if \last < 31
     b.w     .Lstep\pixels\()_\last
+  .endif
+.endm
+
+/* Jumps to where r2 words are loaded. */
+.macro load_any pixels, table
+    tbb     [pc, r2]
+.Ltable\pixels\table:
+    .byte   (.Lnone\pixels - .Ltable\pixels\table) / 2
+  .irp last, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    .byte   (.Lload\pixels\()_\last - .Ltable\pixels\table) / 2
+  .endr
+    .balign 2
 .endm
 
 /* Upper channel where the output's low limit is its zero point (ReLU). In: F, S; r0 multiplier, r1 128 * constant + 64,
@@ -121,6 +135,16 @@
     ssat    \s, #8, \s
 .endm
 
+/* r1 is -1 if signed, else 0; r0 is changed. */
+.macro lower_alone s
+    lsl     \s, \s, #1
+    and     r0, r1, \s, asr #31
+    add     r0, r0, r12
+    smmlar  \s, \s, r3, r0
+    asr     \s, \s, lr
+    ssat    \s, #8, \s
+.endm
+
 .macro block pixels
     .section .text.tin_dsp_block\pixels, "ax", %progbits
     .global tin_dsp_block\pixels
@@ -130,24 +154,21 @@ tin_dsp_block\pixels:
     push    {r4-r11, lr}
     vpush   {s16-s31}
     sub     sp, sp, #FRAME
-    ldm     r0, {r1-r12}
+    ldm     r0, {r1-r10}
     mov     r0, sp
-    stm     r0, {r1-r12}
+    stm     r0, {r1-r10}
 
 .Lpair\pixels:
-    ldrd    r0, r1, [sp, #WEIGHTS]
-    ldrd    r2, lr, [sp, #FIRST]    /* words of the first load, x */
+    ldrd    r0, r2, [sp, #WEIGHTS]  /* weights, words of the first load */
+    ldrd    r1, lr, [sp, #TABLE]    /* table, x */
     ldrd    r4, r5, [r1], #32       /* F and S begin with the biases */
     str     r1, [sp, #TABLE]
     first_step \pixels
-.Lload\pixels:
-    tbb     [pc, r2]                /* r2 words */
-.Ltable\pixels:
-    .byte   (.Lnone\pixels - .Ltable\pixels) / 2
-  .irp last, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
-    .byte   (.Lload\pixels\()_\last - .Ltable\pixels) / 2
-  .endr
-    .balign 2
+    load_any \pixels, a
+.Lmore\pixels:
+    ldrd    r0, r2, [sp, #WEIGHTS]
+    add     r2, r2, #1
+    load_any \pixels, b
 .Lnone\pixels:
     str     r0, [sp, #WEIGHTS]
     b.w     .Lloaded\pixels
@@ -160,16 +181,11 @@ tin_dsp_block\pixels:
 .Lloaded\pixels:
     ldr     r0, [sp, #X_END]
     cmp     lr, r0
-    beq     .Lscale\pixels
-    ldr     r0, [sp, #WEIGHTS]
-    ldr     r2, [sp, #STEPS]
-    b       .Lload\pixels
-
-.Lscale\pixels:
+    bne.w   .Lmore\pixels
     ldr     lr, [sp, #TABLE]        /* already behind this pair's entry */
     ldmdb   lr, {r0-r3, r12, lr}    /* multiplier, constant, shift of the upper, then of the lower channel */
-    cmp     r2, #0                  /* bit 31 says "signed"; a shift by a register looks at 8 bits */
-    bmi     .Lsigned\pixels
+    tst     r2, #0xc0000000         /* signed? one channel alone? a shift by a register looks at 8 bits */
+    bne     .Lspecial\pixels
     upper   r4, r5
     upper   r6, r7
     upper   r8, r9
@@ -184,24 +200,30 @@ tin_dsp_block\pixels:
     bfi     r5, r4, #8, #8
     bfi     r7, r6, #8, #8
     bfi     r9, r8, #8, #8
-    ldrd    r0, r1, [sp, #OUT]      /* out, and its end for this call */
-    ldrd    r2, r3, [sp, #OUT + 8]  /* from pixel 0 to pixels 1 and 2 */
+    ldrd    r0, r1, [sp, #OUT]      /* out, and from pixel 0 to pixel 1 */
+    strh    r7, [r0, r1]
   .if \pixels == 4
-    ldr     r12, [sp, #OUT + 16]
+    ldr     r2, [sp, #AT3]
     bfi     r11, r10, #8, #8
-    strh    r11, [r0, r12]
+    strh    r9, [r0, r1, lsl #1]
+    strh    r11, [r0, r2]
+  .else
+    ldr     r2, [sp, #AT2]
+    strh    r9, [r0, r2]
   .endif
-    strh    r9, [r0, r3]
-    strh    r7, [r0, r2]
+    ldr     r3, [sp, #OUT_END]
     strh    r5, [r0], #2
     str     r0, [sp, #OUT]
-    cmp     r0, r1
+    cmp     r0, r3
     bne.w   .Lpair\pixels
+.Lreturn\pixels:
     add     sp, sp, #FRAME
     vpop    {s16-s31}
     pop     {r4-r11, pc}
 
-.Lsigned\pixels:
+.Lspecial\pixels:
+    tst     r2, #0x40000000
+    bne     .Lalone\pixels
     upper_signed r4, r5
     upper_signed r6, r7
     upper_signed r8, r9
@@ -217,6 +239,24 @@ tin_dsp_block\pixels:
     lower_signed r11
   .endif
     b       .Lstore\pixels
+
+.Lalone\pixels:                     /* the last channel of an odd number */
+    asr     r1, r2, #31
+    lower_alone r5
+    lower_alone r7
+    lower_alone r9
+  .if \pixels == 4
+    lower_alone r11
+  .endif
+    ldrd    r0, r1, [sp, #OUT]
+    ldrd    r2, r3, [sp, #AT2]
+  .if \pixels == 4
+    strb    r11, [r0, r3]
+  .endif
+    strb    r9, [r0, r2]
+    strb    r7, [r0, r1]
+    strb    r5, [r0]
+    b       .Lreturn\pixels
     .size   tin_dsp_block\pixels, . - tin_dsp_block\pixels
 .endm
 

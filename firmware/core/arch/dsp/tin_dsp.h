@@ -17,15 +17,14 @@ extern "C" {
  * lies here. */
 typedef struct tin_dsp_block {
     const int32_t *weights; /* a word a step and pair: lanes of 256 * w1 + w0 */
-    const int32_t *table;   /* F, S at the start; multiplier, constant, shift of the upper, then of the lower channel */
-    int32_t first;          /* words that follow a pair's first one in its first load */
+    int32_t first;          /* words of a pair's first load, behind its first one; all further loads have one more */
+    const int32_t *table;   /* F, S at the start; multiplier, constant, shift of the upper, then of the lower channel;
+                           * bit 31 of the upper shift: signed, bit 30: there is no upper channel */
     const uint32_t *x;      /* a word a pixel and step */
-    int32_t steps;          /* words of each further load, at most 32 */
     const uint32_t *x_end;
+    const int8_t *out_end; /* of pixel 0 */
     int8_t *out;
-    const int8_t *out_end;  /* of pixel 0 */
-    int32_t at1, at2, at3;  /* bytes from pixel 0's outputs to those of the others */
-    int32_t unused;
+    int32_t at1, at2, at3; /* bytes from pixel 0's outputs to those of the others; of four pixels, at2 is twice at1 */
 } tin_dsp_block;
 
 void tin_dsp_block4(const tin_dsp_block *block);

@@ -14,7 +14,7 @@ from ...ops.base import Call
 from ._requant import Scaling, Stage, accumulator_range, high_result, proved, stage
 
 MOST_WORDS = 32  # weights that the floating-point registers hold
-SIGNED = np.int64(1) << 31
+SIGNED, ALONE = np.int64(1) << 31, np.int64(1) << 30  # flags in the upper channel's shift
 UPPER_LIMIT = 2**23  # 256 times the upper channel's accumulator must fit 32 bits
 
 
@@ -133,6 +133,7 @@ def scales(op: Weighted, call: Call, steps: Array) -> Scales:
                 made.right + 7 if relu else made.right | SIGNED]  # fmt: skip
     of_lower = [made.multiplier, made.constant, made.right]
     table = [twice(np.stack(of_upper, axis=1))[:, 1], twice(np.stack(of_lower, axis=1))[:, 0]]
+    table[0][:, 2] |= np.where(there[:, 1], 0, ALONE)
     plain = twice(np.stack([s.multiplier, s.shift, np.zeros_like(s.shift)], axis=1))
     entries = np.where(
         exact[:, None],

@@ -40,8 +40,7 @@ class Conv2DDsp(Conv2D):
         dilation_w: I16 = note("columns between taps")
         pad_top: I16 = note("rows of padding above")
         pad_left: I16 = note("columns of padding to the left")
-        first: I8 = note("words of the first load, without the first one")
-        steps: I8 = note("words of further loads")
+        first: I8 = note("words of a pair's first load, behind its first one; all others have one more")
         linear: I8 = note("1: windows are single pixels one behind the other")
         rows: I8 = note("rows of taps that are unpacked at once: all, or one")
         pad_value: I8 = note("what padding holds: the input's zero point")
@@ -84,6 +83,6 @@ class Conv2DDsp(Conv2D):
             words.reshape(-1), scale.table.reshape(-1), scale.runs, chunks.total,
             base.in_h, base.in_w, base.in_c, base.out_w, base.out_c, base.kernel_h, base.kernel_w,
             base.stride_h, base.stride_w, base.dilation_h, base.dilation_w, base.pad_top, base.pad_left,
-            chunks.words - 1, chunks.words, int(linear), self.rows_at_once(call), base.pad_value,
+            chunks.words - 1, int(linear), self.rows_at_once(call), base.pad_value,
             base.low, base.high, base.out_zero,
         )  # fmt: skip

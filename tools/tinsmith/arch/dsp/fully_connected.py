@@ -10,7 +10,7 @@ from ...graph import Array
 from ...ops._quantized import clamp_limits
 from ...ops.base import I8, I32, Call, I32s, note
 from ...ops.fully_connected import FullyConnected
-from ._matrix import Scales, ordered, paired, scales, weight_words
+from ._matrix import ALONE, Scales, ordered, paired, scales, weight_words
 
 QUAD = 4  # channels at a time, and taps in a word of the input
 
@@ -47,6 +47,7 @@ class FullyConnectedDsp(FullyConnected):
 
     def params(self, call: Call) -> Params:
         words, table = weight_words(paired(self.steps(call))), self.entries(call).table
+        table[:, 4] &= ~np.int32(ALONE)  # missing channels are computed, but not stored
         if len(words) % 2:
             words, table = (np.concatenate([a, a[-1:]]) for a in (words, table))
         pairs, steps = words.shape
