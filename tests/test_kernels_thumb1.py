@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from many import compiled, differences, kernels_used, merged
-from test_kernels_word import convolutions, some
+from test_kernels_word import convolutions, depthwise, depthwises, some
 
 from tinsmith import ops
 from tinsmith.arch._thresholds import Staircase
@@ -20,6 +20,29 @@ def test_convolutions() -> None:
     rng = np.random.default_rng(1)
     made, random = convolutions(rng), some(ops.find("CONV_2D"), rng, 40)
     assert set(kernels_used(compiled(merged(made), TARGET))) == {"tin_conv_2d_thumb1"}
+    assert not differences(made + random, TARGET)
+
+
+def test_depthwise_convolutions() -> None:
+    rng = np.random.default_rng(5)
+    made = [
+        *depthwises(rng),
+        *(
+            depthwise(rng, 5, 5, c, 3, 3, stride_w=s, stride_h=t)
+            for c in (1, 4, 7)
+            for s in (1, 2, 4)
+            for t in (1, 2, 3)
+        ),
+        *(depthwise(rng, 6, 4, 4, h, w) for h in (1, 2, 3) for w in (1, 2, 3)),
+        *(depthwise(rng, 6, 9, 5, 3, 3, "low", fused_activation_function=a) for a in ("NONE", "RELU", "RELU6")),
+        *(depthwise(rng, 9, 7, 3, 3, 3, stride_w=s, stride_h=s, fused_activation_function="NONE") for s in (1, 2) * 8),
+    ]
+    random = some(ops.find("DEPTHWISE_CONV_2D"), rng, 40)
+    model = compiled(merged(made), TARGET)
+    assert kernels_used(model).count("tin_depthwise_conv_2d_thumb1") > 60
+    assert model.files["many.c"].count(".by_column = 1") > 10
+    assert model.files["many.c"].count(".some_exact = 1") > 3
+    assert model.files["many.c"].count(".scale_words = 6") > 3
     assert not differences(made + random, TARGET)
 
 

@@ -524,6 +524,24 @@ typedef struct tin_depthwise_conv_2d_thumb1_params {
 void tin_depthwise_conv_2d_thumb1(const tin_depthwise_conv_2d_thumb1_params *p, uint8_t *arena, int32_t row, int32_t end);
 #endif
 
+/* ADD for word: Adds as (a * x1 + b * x2 + c) >> shift where these constants exist; they were tried
+ * on all pairs of bytes. */
+typedef struct tin_add_word_params {
+    tin_rows in[2]; /* inputs */
+    tin_rows out; /* output */
+    int32_t count; /* values a row */
+    int32_t a; /* factor of input 0 */
+    int32_t b; /* factor of input 1 */
+    int32_t c; /* offset */
+    int8_t shift; /* power of two by which sums are divided */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+} tin_add_word_params;
+
+#ifdef TIN_SHARED_KERNELS
+void tin_add_word(const tin_add_word_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
 /* CONV_2D for word: Packs the windows of six pixels into the scratch, three pixels in two words,
  * and multiplies them with four channels' weights at a time; requantizes with one multiplication. */
 typedef struct tin_conv_2d_word_params {

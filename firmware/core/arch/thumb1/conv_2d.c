@@ -10,7 +10,7 @@
 
 /* Where the outputs of the block's pixels go, the first of which is at row y, column x. Only the first `count` exist;
  * the others are the last one once more. */
-static void place_block(const tin_conv_2d_thumb1_params *p, uint8_t *arena, int32_t y, int32_t x, int32_t count,
+static void block6_place(const tin_conv_2d_thumb1_params *p, uint8_t *arena, int32_t y, int32_t x, int32_t count,
                         tin_block6 *b)
 {
     int8_t *out = (int8_t *)tin_row_out(&p->out, arena, y) + x * p->out_c;
@@ -26,7 +26,7 @@ static void place_block(const tin_conv_2d_thumb1_params *p, uint8_t *arena, int3
 }
 
 /* Packs windows of single pixels that lie one behind the other. */
-static uint32_t *pack_linear(const tin_conv_2d_thumb1_params *p, const int8_t *x, int32_t count, uint32_t *to)
+static uint32_t *block6_pack_linear(const tin_conv_2d_thumb1_params *p, const int8_t *x, int32_t count, uint32_t *to)
 {
     const int8_t *from[TIN_PIXELS];
     for (int32_t i = 0; i < TIN_PIXELS; i++) {
@@ -37,7 +37,7 @@ static uint32_t *pack_linear(const tin_conv_2d_thumb1_params *p, const int8_t *x
 }
 
 /* The outputs of a channel that has no constants. */
-static void exact_channel(const tin_conv_2d_thumb1_params *p, tin_block6 *b)
+static void block6_exact(const tin_conv_2d_thumb1_params *p, tin_block6 *b)
 {
     const int32_t *constants = p->scales + b->record[0];
     for (int32_t i = 0; i < TIN_PIXELS; i++)
@@ -47,11 +47,11 @@ static void exact_channel(const tin_conv_2d_thumb1_params *p, tin_block6 *b)
 }
 
 /* All channels of a block whose windows are packed. */
-static void run_block(const tin_conv_2d_thumb1_params *p, tin_block6 *b)
+static void block6_run(const tin_conv_2d_thumb1_params *p, tin_block6 *b)
 {
     b->record = p->scales;
     b->weights = p->weights;
-    for (b->channel = 0; b->channel < p->out_c; exact_channel(p, b)) {
+    for (b->channel = 0; b->channel < p->out_c; block6_exact(p, b)) {
         const int32_t more = p->scale_words == 4 ? tin_block6_straight(b) : tin_block6_kinked(b);
         if (!more) return;
     }
@@ -72,15 +72,15 @@ TIN_KERNEL void tin_conv_2d_thumb1(const tin_conv_2d_thumb1_params *p, uint8_t *
         const int32_t count = tin_min(left, TIN_PIXELS);
         uint32_t *to;
         if (linear)
-            to = pack_linear(p, (const int8_t *)tin_row(&p->in, arena, y) + x * p->in_c, count, packed);
+            to = block6_pack_linear(p, (const int8_t *)tin_row(&p->in, arena, y) + x * p->in_c, count, packed);
         else
             to = tin_patches(&window, arena, y, x, TIN_PIXELS, count, packed, tin_pack6);
         while (to != packed_end) *to++ = 0;
         to = packed;
         for (int32_t i = 0; i < p->chunks; i++, to += 4 * p->chunk)
             tin_starts6(to, to + 4 * p->chunk, packed_end + 4 * i);
-        place_block(p, arena, y, x, count, &block);
-        run_block(p, &block);
+        block6_place(p, arena, y, x, count, &block);
+        block6_run(p, &block);
         for (x += TIN_PIXELS; x >= p->out_w; x -= p->out_w) y++;
     }
 }

@@ -153,10 +153,11 @@ class Scales:
     words: int
     low: int
     high: int
+    some_exact: bool  # whether there are channels without such constants
 
 
-def scales(op: Weighted, call: Call, excess: int) -> Scales:
-    """The records of a layer with weights, whose kernel's sums are too large by `excess`."""
+def scales(op: Weighted, call: Call, excess: int | Ints) -> Scales:
+    """The records of a layer with weights, whose kernel's sums are too large by `excess` (of each channel)."""
     low, high = clamp_limits(call)
     low = min(low, high)
     bias, (lowest, highest) = folded_bias(op, call).astype(np.int64), reach(op, call)
@@ -173,6 +174,6 @@ def scales(op: Weighted, call: Call, excess: int) -> Scales:
     records = np.stack(columns[:words], axis=1)
     exact = np.flatnonzero(splits.m == 0)
     records[exact, 0] = records.size + 3 * np.arange(len(exact))
-    behind = np.stack([fixed.wrap32(bias[exact] - excess), multiplier[exact], shift[exact]], axis=1)
+    behind = np.stack([fixed.wrap32((bias - excess)[exact]), multiplier[exact], shift[exact]], axis=1)
     every = fixed.wrap32(np.concatenate([records.reshape(-1), behind.reshape(-1)])).astype(np.int32)
-    return Scales(every, words, low, high)
+    return Scales(every, words, low, high, bool(len(exact)))
