@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tinsmith import ops
 from tinsmith.arch._thresholds import Staircase
 from tinsmith.arch.word._pack import LANE_LIMIT, cut
 from tinsmith.arch.word._scales import find_lines
+from tinsmith.arch.word._sums import find_form
 from tinsmith.graph import Array, Graph
 from tinsmith.ops._examples import example, quantized
 from tinsmith.ops.base import Op
@@ -91,7 +93,7 @@ def depthwise(rng: Generator, h: int, w: int, c: int, kh: int, kw: int, kind: st
 
 def depthwises(rng: Generator) -> list[Graph]:
     """Windows that slide, over images of every small size; others; edges on every side."""
-    two = {"stride_w": 2, "stride_h": 2}
+    two: dict[str, Any] = {"stride_w": 2, "stride_h": 2}
     return [
         *(depthwise(rng, h, w, 3, 3, 3) for h in (1, 2, 5) for w in range(1, 7)),
         *(depthwise(rng, h, w, 2, 3, 3, **two) for h in (1, 4) for w in range(1, 8)),
@@ -146,6 +148,23 @@ def test_fully_connected_layers(target: str) -> None:
     assert ".has_outliers = 1" in model.files["many.c"] and ".has_outliers = 0" in model.files["many.c"]
     assert "tin_fully_connected" in kernels_used(compiled(merged(large), target))
     assert not differences(made + large + some(ops.find("FULLY_CONNECTED"), rng, 40), target)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_additions(target: str) -> None:
+    rng = np.random.default_rng(7)
+    random = some(ops.find("ADD"), rng, 30)
+    used = kernels_used(compiled(merged(random), target))
+    assert used.count("tin_add_word") > 10 and "tin_add" in used, "both kernels should be tried"
+    assert not differences(random, target)
+
+
+def test_a_sum_has_a_form_only_if_all_pairs_agree() -> None:
+    x = np.arange(-128, 128)
+    total = np.clip((3 * x[:, None] + 5 * x[None, :]) >> 3, -128, 127).astype(np.int8)
+    assert find_form((3 / 8, 5 / 8), total, -128, 127) is not None
+    total[200, 17] ^= 1
+    assert find_form((3 / 8, 5 / 8), total, -128, 127) is None
 
 
 def test_lines_equal_the_reference_on_all_accumulators() -> None:

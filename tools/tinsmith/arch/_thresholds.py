@@ -12,7 +12,7 @@ A form is thus a straight line, or two lines that part at zero ("kinked").
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,8 +55,8 @@ class Staircase:
 
     def of(self, channels: Ints) -> Staircase:
         """The same for some of the channels, given by their indices."""
-        parts = (a[channels] for a in (self.multiplier, self.shift, self.lowest, self.highest))
-        return Staircase(*parts, self.zero, self.low, self.high)
+        names = ("multiplier", "shift", "lowest", "highest")
+        return replace(self, **{name: getattr(self, name)[channels] for name in names})
 
     def thresholds(self) -> Ints:
         """[channels, steps]: the least accumulator whose output is at least low + 1 + step. Regular channels only."""
@@ -70,7 +70,8 @@ class Staircase:
     def outputs(self, acc: Ints) -> Ints:
         """Outputs less `low` for accumulators [channels, any]: the reference."""
         y = self.zero + fixed.requantize(acc, self.multiplier[:, None], self.shift[:, None])
-        return np.minimum(np.maximum(y, self.low), self.high) - self.low
+        clamped: Ints = np.minimum(np.maximum(y, self.low), self.high) - self.low
+        return clamped
 
     def witnesses(self) -> Ints:
         """[channels, points]: accumulators on which a form must equal the reference to equal it everywhere."""
