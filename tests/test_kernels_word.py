@@ -17,7 +17,7 @@ from tinsmith.arch.word._pack import LANE_LIMIT, cut
 from tinsmith.arch.word._scales import find_lines
 from tinsmith.arch.word._sums import find_form
 from tinsmith.graph import Array, Graph
-from tinsmith.ops._examples import example, quantized
+from tinsmith.ops._examples import example, quantized, single
 from tinsmith.ops.base import Op
 
 TARGETS = ["rv32imc", "cortex-m3"]
@@ -157,6 +157,22 @@ def test_additions(target: str) -> None:
     used = kernels_used(compiled(merged(random), target))
     assert used.count("tin_add_word") > 10 and "tin_add" in used, "both kernels should be tried"
     assert not differences(random, target)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_average_pools(target: str) -> None:
+    rng = np.random.default_rng(8)
+    op = ops.find("AVERAGE_POOL_2D")
+    assert op.Attrs is not None
+    made = []
+    for h, w, c, kh, kw in ((25, 5, 64, 25, 5), (8, 8, 12, 8, 8), (16, 16, 4, 16, 16), (7, 5, 8, 3, 2)):
+        x = quantized(rng, "x", (1, h, w, c))
+        attrs = op.Attrs(padding="SAME", filter_height=kh, filter_width=kw, stride_h=kh - 1, stride_w=kw - 1)
+        graph = single(op, attrs, [x], replace(x, name="y"))
+        assert graph is not None
+        made.append(graph)
+    assert set(kernels_used(compiled(merged(made), target))) == {"tin_average_pool_2d_word"}
+    assert not differences(made + some(op, rng, 20), target)
 
 
 def test_a_sum_has_a_form_only_if_all_pairs_agree() -> None:

@@ -460,6 +460,27 @@ typedef struct tin_conv_2d_mve_params {
 void tin_conv_2d_mve(const tin_conv_2d_mve_params *p, uint8_t *arena, int32_t row, int32_t end);
 #endif
 
+/* FULLY_CONNECTED for mve: Multiplies the input with the weights of four channels, sixteen values
+ * an instruction. */
+typedef struct tin_fully_connected_mve_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    const int8_t *weights; /* [out_c][in_c] */
+    const int32_t *bias; /* [out_c], input offset folded in */
+    const int32_t *multiplier; /* [out_c or 1], Q31 */
+    const int32_t *shift; /* [out_c or 1], power of two applied with the multiplier */
+    int32_t in_c; /* values a row of the input */
+    int32_t out_c; /* values a row of the output */
+    int8_t per_channel; /* 1: scales differ from channel to channel */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+    int32_t out_zero; /* zero point of the output */
+} tin_fully_connected_mve_params;
+
+#ifdef TIN_SHARED_KERNELS
+void tin_fully_connected_mve(const tin_fully_connected_mve_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
 /* CONV_2D for thumb1: Packs the windows of six pixels into the scratch, three pixels in two words,
  * and multiplies them with one channel's weights after the other; requantizes with two
  * multiplications. */
@@ -540,6 +561,28 @@ typedef struct tin_add_word_params {
 
 #ifdef TIN_SHARED_KERNELS
 void tin_add_word(const tin_add_word_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
+/* AVERAGE_POOL_2D for word: Adds four channels at a time, two sums of 16 bits in a word. */
+typedef struct tin_average_pool_2d_word_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    int16_t in_h; /* input rows */
+    int16_t in_w; /* input columns */
+    int16_t channels; /* channels */
+    int16_t out_w; /* output columns */
+    int16_t kernel_h; /* rows of the window */
+    int16_t kernel_w; /* columns of the window */
+    int16_t stride_h; /* rows between outputs */
+    int16_t stride_w; /* columns between outputs */
+    int16_t pad_top; /* rows of padding above */
+    int16_t pad_left; /* columns of padding to the left */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+} tin_average_pool_2d_word_params;
+
+#ifdef TIN_SHARED_KERNELS
+void tin_average_pool_2d_word(const tin_average_pool_2d_word_params *p, uint8_t *arena, int32_t row, int32_t end);
 #endif
 
 /* CONV_2D for word: Packs the windows of six pixels into the scratch, three pixels in two words,

@@ -78,7 +78,8 @@ class Staircase:
         at = self.thresholds()
         ends = np.stack([self.lowest, self.highest, np.zeros_like(self.lowest), np.full_like(self.lowest, -1)], axis=1)
         points = np.concatenate([at, at - 1, ends], axis=1)
-        return np.clip(points, self.lowest[:, None], self.highest[:, None])
+        inside: Ints = np.clip(points, self.lowest[:, None], self.highest[:, None])
+        return inside
 
 
 @dataclass(frozen=True)
