@@ -14,10 +14,15 @@ typedef struct conv_pixel {
     int32_t column;
 } conv_pixel;
 
-static void conv_copy(int8_t *to, const int8_t *from, int32_t bytes)
+/* Copies `count` stretches of bytes. Not inlined: it needs the registers for itself. */
+static __attribute__((noinline)) void conv_copy(int8_t *to, int32_t to_step, const int8_t *from, int32_t from_step,
+                                                int32_t bytes, int32_t count)
 {
-    for (; bytes >= 4; bytes -= 4, to += 4, from += 4) memcpy(to, from, 4);
-    for (; bytes > 0; bytes--) *to++ = *from++;
+    for (; count > 0; count--, to += to_step, from += from_step) {
+        int32_t i = 0;
+        for (; i + 4 <= bytes; i += 4) memcpy(to + i, from + i, 4);
+        for (; i < bytes; i++) to[i] = from[i];
+    }
 }
 
 static void conv_fill(int8_t *to, int32_t value, int32_t bytes)
@@ -27,24 +32,31 @@ static void conv_fill(int8_t *to, int32_t value, int32_t bytes)
     for (; bytes > 0; bytes--) *to++ = (int8_t)value;
 }
 
-/* Puts a row of taps together whose first one lies at column x; `row` is NULL outside the image. */
-static void conv_make_row(const tin_conv_2d_dsp_params *p, int8_t *to, const int8_t *row, int32_t x)
+/* Narrows [*first, *last) to the taps that lie at 0 .. size - 1, if tap 0 lies at `at` and others `apart` behind. */
+static void conv_inside(int32_t at, int32_t apart, int32_t size, int32_t *first, int32_t *last)
 {
-    const int32_t in_c = p->in_c, run = p->kernel_w * in_c;
-    if (row == NULL) {
-        conv_fill(to, p->pad_value, run);
-    } else if (p->dilation_w == 1) {
-        const int32_t first = tin_clamp(-x, 0, p->kernel_w), last = tin_clamp(p->in_w - x, first, p->kernel_w);
-        conv_fill(to, p->pad_value, first * in_c);
-        conv_copy(to + first * in_c, row + (x + first) * in_c, (last - first) * in_c);
-        conv_fill(to + last * in_c, p->pad_value, run - last * in_c);
-    } else {
-        for (int32_t k = 0; k < p->kernel_w; k++, x += p->dilation_w, to += in_c) {
-            if (x >= 0 && x < p->in_w)
-                conv_copy(to, row + x * in_c, in_c);
-            else
-                conv_fill(to, p->pad_value, in_c);
-        }
+    while (*first < *last && at + *first * apart < 0) ++*first;
+    while (*last > *first && at + (*last - 1) * apart >= size) --*last;
+}
+
+/* Puts `rows` rows of taps together, from row y and column x on, part of which lie beyond the image. */
+static void conv_make(const tin_conv_2d_dsp_params *p, const uint8_t *arena, int8_t *to, int32_t rows, int32_t y,
+                      int32_t x)
+{
+    const int32_t in_c = p->in_c, run = p->kernel_w * in_c, apart = p->dilation_w * in_c;
+    int32_t first = 0, last = p->kernel_w, top = 0, end = rows;
+    conv_fill(to, p->pad_value, rows * run);
+    conv_inside(x, p->dilation_w, p->in_w, &first, &last);
+    conv_inside(y, p->dilation_h, p->in_h, &top, &end);
+    if (first == last) return;
+    const int32_t column = x * in_c + first * apart, width = (last - first) * in_c;
+    const int32_t together = p->dilation_w == 1 && y + (end - 1) * p->dilation_h < p->in.count ? end - top : 1;
+    for (to += top * run + first * in_c; top < end; top += together, to += run) {
+        const int8_t *from = (const int8_t *)tin_row(&p->in, arena, y + top * p->dilation_h) + column;
+        if (p->dilation_w == 1)
+            conv_copy(to, run, from, p->dilation_h * p->in.stride, width, together);
+        else
+            conv_copy(to, in_c, from, apart, in_c, last - first);
     }
 }
 
@@ -62,8 +74,7 @@ static void conv_place(const tin_conv_2d_dsp_params *p, uint8_t *arena, tin_dsp_
     int8_t *made = (int8_t *)arena + p->scratch + TIN_DSP_PIXELS * 4 * p->words + i * w->rows * run;
     w->from[i] = made;
     w->step[i] = 0;
-    for (; y <= bottom; y += down, made += run)
-        conv_make_row(p, made, y >= 0 && y < p->in_h ? (const int8_t *)tin_row(&p->in, arena, y) : NULL, x);
+    conv_make(p, arena, made, w->rows, y, x);
 }
 
 /* One call's state from block to block. */
