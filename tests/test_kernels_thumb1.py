@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from many import compiled, differences, kernels_used, merged
-from test_kernels_word import convolutions, depthwise, depthwises, some
+from test_kernels_word import convolutions, dense, depthwise, depthwises, some
 
 from tinsmith import ops
 from tinsmith.arch._thresholds import Staircase
@@ -44,6 +44,27 @@ def test_depthwise_convolutions() -> None:
     assert model.files["many.c"].count(".some_exact = 1") > 3
     assert model.files["many.c"].count(".scale_words = 6") > 3
     assert not differences(made + random, TARGET)
+
+
+def test_fully_connected_layers() -> None:
+    rng = np.random.default_rng(7)
+    depths = (*range(1, 13), 20, 28, 30, 128, 640, 1000)
+    made = [
+        *(
+            dense(rng, 1 + d % 3, d, 1 + d % 7, "narrow", fused_activation_function=a)
+            for d in depths
+            for a in ("NONE", "RELU")
+        ),
+        dense(rng, 3, 64, 5),
+        dense(rng, 1, 4000, 3, "narrow"),
+    ]
+    model = compiled(merged(made), TARGET)
+    assert set(kernels_used(model)) == {"tin_fully_connected_thumb1"}
+    for words in (1, 4, 6):
+        assert f".scale_words = {words}," in model.files["many.c"]
+    assert ".has_outliers = 1" in model.files["many.c"]
+    large = [dense(rng, 1, 32, 4, "extreme")]
+    assert not differences(made + large + some(ops.find("FULLY_CONNECTED"), rng, 40), TARGET)
 
 
 def test_splits_equal_the_reference_on_all_accumulators() -> None:

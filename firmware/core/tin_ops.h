@@ -417,8 +417,10 @@ typedef struct tin_fully_connected_dsp_params {
     int32_t scale_step; /* bytes from a pair's scales to the next one's */
     int32_t in_c; /* values a row of the input */
     int32_t out_c; /* values a row of the output */
+    int8_t wide; /* 1: sums may need more than 23 bits, biases and scales are as they are */
     int8_t low; /* least output */
     int8_t high; /* greatest output */
+    int32_t out_zero; /* zero point of the output */
 } tin_fully_connected_dsp_params;
 
 #ifdef TIN_SHARED_KERNELS
@@ -543,6 +545,31 @@ typedef struct tin_depthwise_conv_2d_thumb1_params {
 
 #ifdef TIN_SHARED_KERNELS
 void tin_depthwise_conv_2d_thumb1(const tin_depthwise_conv_2d_thumb1_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
+/* FULLY_CONNECTED for thumb1: Multiplies a pair of inputs with a pair of weights at a time, two
+ * channels side by side. */
+typedef struct tin_fully_connected_thumb1_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    uint32_t scratch; /* bytes from the start of the arena */
+    const int32_t *weights; /* [out_c / 2][quads][2], four weights in a word, 128 added to each */
+    const int32_t *outliers; /* weights that are zeros there: input * 2^10 | channel % 2 * 2^8 | weight, ... */
+    const int32_t *scales; /* a record for each channel, then constants that several share */
+    int32_t in_c; /* values a row of the input */
+    int32_t out_c; /* values a row of the output */
+    int32_t quads; /* words of weights a channel */
+    int32_t piece; /* words whose inputs are packed at a time */
+    int16_t group; /* words whose products are summed in 16 bits */
+    int8_t has_outliers; /* 0 if there are none at all */
+    int8_t scale_words; /* words of a record: 1, 4, or 6 if the outputs' zero point lies between them */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+    int32_t out_zero; /* zero point of the output */
+} tin_fully_connected_thumb1_params;
+
+#ifdef TIN_SHARED_KERNELS
+void tin_fully_connected_thumb1(const tin_fully_connected_thumb1_params *p, uint8_t *arena, int32_t row, int32_t end);
 #endif
 
 /* ADD for word: Adds as (a * x1 + b * x2 + c) >> shift where these constants exist; they were tried

@@ -42,6 +42,48 @@ uint32_t *tin_pack6(uint32_t *to, const int8_t *const from[], int32_t bytes);
 /* The starts of the sums of one chunk: four words. */
 void tin_starts6(const uint32_t *packed, const uint32_t *end, uint32_t *starts);
 
+/* -- Dot products of two products a multiplication: dot_pairs.S ------------------------------------
+ *
+ * (v + (w << 16)) * (y + (x << 16)) holds v*x + w*y in its upper half, v*y below it, and nothing else modulo 2^32. Four
+ * weights of a channel, 128 added to each, are a word of bytes in the order 0, 2, 1, 3. Groups of such words are so
+ * short that their sums fit 16 bits; each group of packed inputs begins with what its sums start from. */
+#define TIN_PAIR_CHANNELS 2 /* side by side */
+#define TIN_MOST_QUADS 8    /* of a group */
+#define TIN_QUAD_CODE 18    /* half the bytes of one quad's code */
+
+/* Inputs and weights of two channels. The assembly knows the order of the fields. */
+typedef struct tin_pairs {
+    const uint32_t *end; /* of packed inputs */
+    int32_t skip_code;   /* half bytes of code that groups leave out */
+    const int32_t *weights;
+    const uint32_t *packed;
+} tin_pairs;
+
+/* Adds to the sums of two channels. */
+void tin_dot_pairs(const tin_pairs *p, int32_t sums[TIN_PAIR_CHANNELS]);
+
+/* -- Requantization in C, for kernels with few outputs ---------------------------------------------- */
+
+/* What a record holds behind its first word; `zero` and `drop` are only there if it is kinked. */
+typedef struct tin_split {
+    uint32_t last, m0, m1, c, zero, drop;
+} tin_split;
+
+static inline tin_split tin_split_at(const int32_t *record, int kinked)
+{
+    const uint32_t range = (uint32_t)record[0];
+    const tin_split s = { range << 13 >> 13, range >> 19, (uint32_t)record[1], (uint32_t)record[2],
+                          kinked ? (uint32_t)record[3] : 0, kinked ? (uint32_t)record[4] : 0 };
+    return s;
+}
+
+/* One output, from an accumulator less the first one. */
+static inline int8_t tin_split_output(uint32_t a, const tin_split *s, int32_t low, int32_t high)
+{
+    if (a > s->last) return (int8_t)((int32_t)a < 0 ? low : high);
+    return (int8_t)((a * s->m1 + (a * s->m0 >> 13) + s->c + (a < s->zero ? s->drop : 0)) >> 24);
+}
+
 /* One output as the portable kernels compute it, for a channel without constants; they lie at `constants`. */
 static inline int8_t tin_exact(uint32_t sum, const int32_t *constants, int32_t zero, int32_t low, int32_t high)
 {

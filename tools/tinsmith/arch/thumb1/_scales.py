@@ -158,22 +158,54 @@ class Scales:
 
 def scales(op: Weighted, call: Call, excess: int | Ints) -> Scales:
     """The records of a layer with weights, whose kernel's sums are too large by `excess` (of each channel)."""
+    bias, stairs = staircase(op, call)
+    splits, words = cheapest(stairs)
+    records = as_records(bias - excess - splits.base, splits)[:, :words]
+    exact = np.flatnonzero(splits.m == 0)
+    records[exact, 0] = records.size + 3 * np.arange(len(exact))
+    behind = np.stack([fixed.wrap32((bias - excess)[exact]), stairs.multiplier[exact], stairs.shift[exact]], axis=1)
+    every = fixed.wrap32(np.concatenate([records.reshape(-1), behind.reshape(-1)])).astype(np.int32)
+    return Scales(every, words, stairs.low, stairs.high, bool(len(exact)))
+
+
+def common_scales(op: Weighted, call: Call) -> Scales:
+    """The records of a layer whose channels may share a scale: then of one word each, and the others once behind all."""
+    bias, stairs = staircase(op, call)
+    one = Staircase(
+        stairs.multiplier[:1], stairs.shift[:1], stairs.lowest.min(keepdims=True), stairs.highest.max(keepdims=True),
+        stairs.zero, stairs.low, stairs.high,
+    )  # fmt: skip
+    same = (stairs.multiplier == one.multiplier).all() and (stairs.shift == one.shift).all()
+    splits, _ = cheapest(one)
+    if not same or not splits.m.all():
+        return scales(op, call, 0)
+    shared = as_records(splits.base, splits)[0, 1:]
+    every = fixed.wrap32(np.concatenate([bias - splits.base, shared])).astype(np.int32)
+    return Scales(every, 1, stairs.low, stairs.high, False)
+
+
+def staircase(op: Weighted, call: Call) -> tuple[Ints, Staircase]:
+    """(biases, how all channels requantize)"""
     low, high = clamp_limits(call)
-    low = min(low, high)
     bias, (lowest, highest) = folded_bias(op, call).astype(np.int64), reach(op, call)
     multiplier, shift = np.array(op.multipliers(call), np.int64).T
-    stairs = Staircase(multiplier, shift, bias + lowest, bias + highest, call.y.zero_point, low, high)
-    both_sides = low < call.y.zero_point
-    splits, words = find_splits(stairs, kinked=False, tries=STRAIGHT_TRIES if both_sides else TRIES), 4
+    return bias, Staircase(
+        multiplier, shift, bias + lowest, bias + highest, call.y.zero_point, min(low, high), high
+    )  # fmt: skip
+
+
+def cheapest(stairs: Staircase) -> tuple[Splits, int]:
+    """(constants, words of a record): kinked only where that serves more channels."""
+    both_sides = stairs.low < stairs.zero
+    splits = find_splits(stairs, kinked=False, tries=STRAIGHT_TRIES if both_sides else TRIES)
     if both_sides and not splits.m.all():
         other = find_splits(stairs, kinked=True)
         if np.count_nonzero(other.m) > np.count_nonzero(splits.m):
-            splits, words = other, 6
+            return other, 6
+    return splits, 4
+
+
+def as_records(first: Ints, splits: Splits) -> Ints:
+    """int64 [channels, 6] with the given first words."""
     ranges = splits.last + ((splits.m % 2**LOW_BITS) << LAST_BITS)
-    columns = [bias - excess - splits.base, ranges, splits.m >> LOW_BITS, splits.c, -splits.base, splits.drop]
-    records = np.stack(columns[:words], axis=1)
-    exact = np.flatnonzero(splits.m == 0)
-    records[exact, 0] = records.size + 3 * np.arange(len(exact))
-    behind = np.stack([fixed.wrap32((bias - excess)[exact]), multiplier[exact], shift[exact]], axis=1)
-    every = fixed.wrap32(np.concatenate([records.reshape(-1), behind.reshape(-1)])).astype(np.int32)
-    return Scales(every, words, low, high, bool(len(exact)))
+    return np.stack([first, ranges, splits.m >> LOW_BITS, splits.c, -splits.base, splits.drop], axis=1)
