@@ -1,0 +1,77 @@
+/* What the kernels for cores with integer vectors (Helium) share: dot products and requantization.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TIN_MVE_H
+#define TIN_MVE_H
+
+#include <arm_mve.h>
+#include <stdint.h>
+
+#define TIN_MVE_INLINE static inline __attribute__((always_inline))
+
+/* Four dot products of `bytes` (above 0) with one shared operand: sums[i] += one * four[i]. The loop's last round is
+ * predicated: nothing is read behind the operands' ends. */
+TIN_MVE_INLINE void tin_mve_dot4(int32_t sums[4], const int8_t *one, const int8_t *const four[4], int32_t bytes)
+{
+    int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3];
+    const int8_t *p = four[0], *q = four[1], *r = four[2], *s = four[3];
+    __asm__("dlstp.8 lr, %[bytes]\n"
+            "1:\n\t"
+            "vldrb.8 q0, [%[one]], #16\n\t"
+            "vldrb.8 q1, [%[p]], #16\n\t"
+            "vmladava.s8 %[a], q0, q1\n\t"
+            "vldrb.8 q2, [%[q]], #16\n\t"
+            "vmladava.s8 %[b], q0, q2\n\t"
+            "vldrb.8 q1, [%[r]], #16\n\t"
+            "vmladava.s8 %[c], q0, q1\n\t"
+            "vldrb.8 q2, [%[s]], #16\n\t"
+            "vmladava.s8 %[d], q0, q2\n\t"
+            "letp lr, 1b"
+            : [a] "+Te"(a), [b] "+Te"(b), [c] "+Te"(c), [d] "+Te"(d), [one] "+r"(one), [p] "+r"(p), [q] "+r"(q),
+              [r] "+r"(r), [s] "+r"(s)
+            : [bytes] "r"(bytes)
+            : "lr", "q0", "q1", "q2", "memory");
+    sums[0] = a;
+    sums[1] = b;
+    sums[2] = c;
+    sums[3] = d;
+}
+
+/* x * 2^-right, rounded half away from zero; `minus_right` is not positive. VRSHL rounds half up, which takes one from
+ * negative numbers to be the same, but where nothing is shifted out. */
+TIN_MVE_INLINE int32x4_t tin_mve_rounding_shift(int32x4_t x, int32x4_t minus_right)
+{
+    const int32x4_t below_zero = vshrq_n_s32(vandq_s32(x, minus_right), 31);
+    return vrshlq_s32(vqaddq_s32(x, below_zero), minus_right);
+}
+
+/* tin_requantize on four accumulators with scales of their own. */
+TIN_MVE_INLINE int32x4_t tin_mve_requantize(int32x4_t x, int32x4_t multiplier, int32x4_t shift)
+{
+    const int32x4_t zero = vdupq_n_s32(0);
+    x = vqrdmulhq_s32(vshlq_s32(x, vmaxq_s32(shift, zero)), multiplier);
+    return tin_mve_rounding_shift(x, vminq_s32(shift, zero));
+}
+
+/* The same where no shift is positive and results up to 0 do not matter, as with a fused ReLU: negative ties may go
+ * either way. */
+TIN_MVE_INLINE int32x4_t tin_mve_requantize_relu(int32x4_t x, int32x4_t multiplier, int32x4_t shift)
+{
+    return vrshlq_s32(vqrdmulhq_s32(x, multiplier), shift);
+}
+
+/* Both with one scale for all four. */
+TIN_MVE_INLINE int32x4_t tin_mve_requantize_one(int32x4_t x, int32_t multiplier, int32_t shift)
+{
+    const int32_t left = shift & ~(shift >> 31);
+    x = vqrdmulhq_n_s32(vshlq_r_s32(x, left), multiplier);
+    return tin_mve_rounding_shift(x, vdupq_n_s32(shift & shift >> 31));
+}
+
+TIN_MVE_INLINE int32x4_t tin_mve_requantize_one_relu(int32x4_t x, int32_t multiplier, int32_t shift)
+{
+    return vrshlq_n_s32(vqrdmulhq_n_s32(x, multiplier), shift);
+}
+
+#endif /* TIN_MVE_H */
