@@ -462,6 +462,43 @@ typedef struct tin_conv_2d_mve_params {
 void tin_conv_2d_mve(const tin_conv_2d_mve_params *p, uint8_t *arena, int32_t row, int32_t end);
 #endif
 
+/* DEPTHWISE_CONV_2D for mve: Copies what the windows of a few pixels see of sixteen channels to
+ * scratch, and computes those channels at once. */
+typedef struct tin_depthwise_conv_2d_mve_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    uint32_t scratch; /* bytes from the start of the arena */
+    const int8_t *weights; /* [groups][taps][16] */
+    const int32_t *bias; /* [groups][4][4] in the order of sums, input offset folded in */
+    const int32_t *multiplier; /* [groups][4][4], Q31 */
+    const int8_t *shift; /* [groups][4][4], power of two applied with the multiplier */
+    int16_t in_h; /* input rows */
+    int16_t in_w; /* input columns */
+    int16_t in_c; /* input channels */
+    int16_t out_w; /* output columns */
+    int16_t out_c; /* output channels */
+    int16_t kernel_h; /* rows of the kernel */
+    int16_t kernel_w; /* columns of the kernel */
+    int16_t stride_h; /* rows between outputs */
+    int16_t stride_w; /* columns between outputs */
+    int16_t dilation_h; /* rows between taps */
+    int16_t dilation_w; /* columns between taps */
+    int16_t pad_top; /* rows of padding above */
+    int16_t pad_left; /* columns of padding to the left */
+    int16_t tile_out; /* pixels that share a copy */
+    int16_t tile_w; /* columns of a copy */
+    int8_t nine; /* 1: windows are three by three neighbours */
+    int8_t relu; /* 1: nothing below the zero point matters, and no shift is positive */
+    int8_t pad_value; /* what padding holds: the input's zero point */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+    int32_t out_zero; /* zero point of the output */
+} tin_depthwise_conv_2d_mve_params;
+
+#ifdef TIN_SHARED_KERNELS
+void tin_depthwise_conv_2d_mve(const tin_depthwise_conv_2d_mve_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
 /* FULLY_CONNECTED for mve: Multiplies the input with the weights of four channels, sixteen values
  * an instruction. */
 typedef struct tin_fully_connected_mve_params {
@@ -635,7 +672,7 @@ typedef struct tin_conv_2d_word_params {
     int16_t pad_top; /* rows of padding above */
     int16_t pad_left; /* columns of padding to the left */
     int16_t chunks; /* parts of the taps whose sums are unpacked one by one */
-    int32_t chunk; /* taps of a part, a multiple of four */
+    int32_t chunk; /* taps of a part */
     int8_t scale_words; /* words of a record: 2, or 4 if the outputs' zero point lies between them */
     int8_t short_runs; /* 1: rows of windows are runs, copied at the image's edges */
     int8_t low; /* least output */

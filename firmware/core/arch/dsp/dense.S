@@ -113,6 +113,12 @@ tin_dsp_dense:
     taps    r12
 .Lsums_done:
     str     r0, [sp, #WEIGHTS]
+    ldr     r1, [sp, #SCALES]
+    cbnz    r1, .Lscale
+    ldr     r0, [sp, #OUT]          /* no scales: F and S of one quad as they are */
+    stm     r0, {r4-r7}
+    b       .Lreturn
+.Lscale:
     scale   r4, r5, 0
     scale   r6, r7, 1
     pkhbt   r5, r5, r7, lsl #16
@@ -121,6 +127,7 @@ tin_dsp_dense:
     str     r0, [sp, #OUT]
     cmp     r0, r1
     bne.w   .Lquad
+.Lreturn:
     add     sp, sp, #FRAME
     pop     {r4-r11, pc}
     .size   tin_dsp_dense, . - tin_dsp_dense

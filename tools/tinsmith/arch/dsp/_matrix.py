@@ -85,6 +85,7 @@ class Scales:
 
     table: Array  # int32 [pairs, 8]
     exact: Array  # bool [pairs]
+    plain: Array  # int32 [pairs, 8]: the table if none were exact
 
     @property
     def runs(self) -> Array:
@@ -118,7 +119,10 @@ def lanes_fit(pairs: Array) -> Array:
 
 
 def scales(op: Weighted, call: Call, steps: Array) -> Scales:
-    """The table for weights [channels, steps, 2], with every pair's conditions checked."""
+    """The table for weights [channels, steps, 2], with every pair's conditions checked.
+
+    An entry is what tin_dsp.h says, or, where they do not hold, biases, multipliers and shifts as they are.
+    """
     s = scaling(op, call, steps.reshape(len(steps), -1))
     made = stage(s)
     lower, upper = made.exact, upper_is_exact(made, s)
@@ -135,12 +139,14 @@ def scales(op: Weighted, call: Call, steps: Array) -> Scales:
     table = [twice(np.stack(of_upper, axis=1))[:, 1], twice(np.stack(of_lower, axis=1))[:, 0]]
     table[0][:, 2] |= np.where(there[:, 1], 0, ALONE)
     plain = twice(np.stack([s.multiplier, s.shift, np.zeros_like(s.shift)], axis=1))
-    entries = np.where(
-        exact[:, None],
-        np.concatenate([biases, *table], axis=1),
-        np.concatenate([bias[:, ::-1], plain[:, 1], plain[:, 0]], axis=1),
-    )
-    return Scales((entries & 0xFFFFFFFF).astype(np.uint32).view(np.int32), exact)
+    fast = np.concatenate([biases, *table], axis=1)
+    slow = np.concatenate([bias[:, ::-1], plain[:, 1], plain[:, 0]], axis=1)
+    return Scales(words_of(np.where(exact[:, None], fast, slow)), exact, words_of(slow))
+
+
+def words_of(values: Array) -> Array:
+    """Integers of 32 bits, signed or not, as int32."""
+    return (values & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
 
 
 def twice(array: Array) -> Array:

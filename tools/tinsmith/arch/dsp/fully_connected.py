@@ -10,7 +10,7 @@ from ...graph import Array
 from ...ops._quantized import clamp_limits
 from ...ops.base import I8, I32, Call, I32s, note
 from ...ops.fully_connected import FullyConnected
-from ._matrix import ALONE, Scales, ordered, paired, scales, weight_words
+from ._matrix import ALONE, lanes_fit, ordered, paired, scales, weight_words
 
 QUAD = 4  # channels at a time, and taps in a word of the input
 
@@ -29,12 +29,14 @@ class FullyConnectedDsp(FullyConnected):
         scale_step: I32 = note("bytes from a pair's scales to the next one's")
         in_c: I32 = note("values a row of the input")
         out_c: I32 = note("values a row of the output")
+        wide: I8 = note("1: sums may need more than 23 bits, biases and scales are as they are")
         low: I8 = note("least output")
         high: I8 = note("greatest output")
+        out_zero: I32 = note("zero point of the output")
 
     def suits(self, call: Call) -> bool:
-        """Layers whose scalings were all proved: sums must fit 23 bits, multipliers must not shift left."""
-        return bool(self.entries(call).exact.all())
+        """Layers whose weights fit two to a lane: -128 is no upper weight of a negative lower one."""
+        return bool(lanes_fit(paired(self.steps(call))).all())
 
     def steps(self, call: Call) -> Array:
         """The weights as [channels, steps, 2], filled up to a multiple of four taps."""
@@ -42,12 +44,13 @@ class FullyConnectedDsp(FullyConnected):
         assert weights is not None
         return ordered(np.pad(weights, ((0, 0), (0, -weights.shape[1] % QUAD))), 1)
 
-    def entries(self, call: Call) -> Scales:
-        return scales(self, call, self.steps(call))
-
     def params(self, call: Call) -> Params:
-        words, table = weight_words(paired(self.steps(call))), self.entries(call).table
-        table[:, 4] &= ~np.int32(ALONE)  # missing channels are computed, but not stored
+        steps = self.steps(call)
+        words, found = weight_words(paired(steps)), scales(self, call, steps)
+        wide = not found.exact.all()
+        table = found.plain if wide else found.table
+        if not wide:
+            table[:, 4] &= ~np.int32(ALONE)  # missing channels are computed, but not stored
         if len(words) % 2:
             words, table = (np.concatenate([a, a[-1:]]) for a in (words, table))
         pairs, steps = words.shape
@@ -57,5 +60,5 @@ class FullyConnectedDsp(FullyConnected):
         return self.Params(
             np.ascontiguousarray(quads).reshape(-1), np.ascontiguousarray(table[:, :2]).reshape(-1),
             np.ascontiguousarray(table[:1, 2:] if uniform else table[:, 2:]).reshape(-1), 0 if uniform else 24,
-            call.input(1).shape[1], call.input(1).shape[0], low, high,
+            call.input(1).shape[1], call.input(1).shape[0], int(wide), low, high, call.y.zero_point,
         )  # fmt: skip
