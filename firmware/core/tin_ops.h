@@ -487,7 +487,7 @@ typedef struct tin_depthwise_conv_2d_mve_params {
     int16_t pad_left; /* columns of padding to the left */
     int16_t tile_out; /* pixels that share a copy */
     int16_t tile_w; /* columns of a copy */
-    int8_t nine; /* 1: windows are three by three neighbours */
+    int8_t nine; /* 1: windows are three by three neighbours, and no shift is positive */
     int8_t relu; /* 1: nothing below the zero point matters, and no shift is positive */
     int8_t pad_value; /* what padding holds: the input's zero point */
     int8_t low; /* least output */
@@ -528,7 +528,7 @@ typedef struct tin_conv_2d_thumb1_params {
     tin_rows out; /* output */
     uint32_t scratch; /* bytes from the start of the arena */
     const uint8_t *weights; /* [out_c][chunk * chunks], 128 added, filled up with 128 */
-    const int8_t *padding; /* the input's zero point, in_c times, if there is padding */
+    const int8_t *padding; /* the input's zero point, for a row of taps if `runs`, else for one, if there is padding */
     const int32_t *scales; /* a record for each channel, then constants of channels that need their own */
     int16_t in_h; /* input rows */
     int16_t in_w; /* input columns */
@@ -545,6 +545,7 @@ typedef struct tin_conv_2d_thumb1_params {
     int16_t pad_left; /* columns of padding to the left */
     int32_t chunk; /* taps of a part whose sums are unpacked by themselves */
     int32_t chunks; /* such parts */
+    int8_t runs; /* 1: windows are gathered a row of taps at a time */
     int8_t scale_words; /* words of a record: 4, or 6 if the outputs' zero point lies between them */
     int8_t low; /* least output */
     int8_t high; /* greatest output */
