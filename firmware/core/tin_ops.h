@@ -427,15 +427,15 @@ typedef struct tin_fully_connected_dsp_params {
 void tin_fully_connected_dsp(const tin_fully_connected_dsp_params *p, uint8_t *arena, int32_t row, int32_t end);
 #endif
 
-/* CONV_2D for mve: Multiplies the windows of four pixels with each channel's weights, sixteen taps
- * an instruction. Windows of one row of taps inside the image stay where they are; others are
+/* CONV_2D for mve: Multiplies the windows of three pixels with the weights of two channels, sixteen
+ * taps an instruction. Windows of one row of taps inside the image stay where they are; others are
  * copied to scratch. */
 typedef struct tin_conv_2d_mve_params {
     tin_rows in; /* input */
     tin_rows out; /* output */
     uint32_t scratch; /* bytes from the start of the arena */
     const int8_t *weights; /* [out_c][taps] */
-    const int32_t *scales; /* [out_c][3]: bias with the input offset folded in, multiplier, shift */
+    const int32_t *scales; /* [pairs][6]: biases with the input offset folded in; multiplier, shift; multiplier, shift */
     int32_t taps; /* bytes of a window */
     int16_t in_h; /* input rows */
     int16_t in_w; /* input columns */

@@ -36,6 +36,53 @@ static uint32_t *block6_pack_linear(const tin_conv_2d_thumb1_params *p, const in
     return tin_pack6(to, from, p->in_c);
 }
 
+/* Copies the run of bytes that begins at column x of a row, with padding for what lies outside; returns the copy. */
+static const int8_t *block6_copy(const tin_conv_2d_thumb1_params *p, const int8_t *row, int32_t x, int8_t *to)
+{
+    const int32_t run = p->kernel_w * p->in_c;
+    const int32_t left = tin_clamp(-x, 0, p->kernel_w) * p->in_c;
+    const int32_t inside = tin_clamp(p->in_w - x, 0, p->kernel_w) * p->in_c;
+    int32_t i = 0;
+    row += x * p->in_c;
+    for (; i < left; i++) to[i] = p->padding[0];
+    for (; i < inside; i++) to[i] = row[i];
+    for (; i < run; i++) to[i] = p->padding[0];
+    return to;
+}
+
+/* Packs windows like tin_patches, but a whole row of taps at once also where it reaches beyond the image: it is copied
+ * then. That pays where rows of taps are short. */
+static uint32_t *block6_runs(const tin_conv_2d_thumb1_params *p, const uint8_t *arena, int32_t y, int32_t x,
+                             int32_t count, uint32_t *to, int8_t *copies)
+{
+    const int32_t run = p->kernel_w * p->in_c, most_x = p->in_w - p->kernel_w;
+    int32_t ys[TIN_PIXELS], xs[TIN_PIXELS];
+    for (int32_t i = 0; i < TIN_PIXELS; i++) {
+        ys[i] = y * p->stride_h - p->pad_top;
+        xs[i] = x * p->stride_w - p->pad_left;
+        if (i + 1 < count && ++x == p->out_w) {
+            x = 0;
+            y++;
+        }
+    }
+    for (int32_t k = p->kernel_h, down = 0; k > 0; k--, down += p->dilation_h) {
+        const int8_t *from[TIN_PIXELS], *row = p->padding;
+        int8_t *copy = copies;
+        int inside = 0;
+        for (int32_t i = 0; i < TIN_PIXELS; i++, copy += run) {
+            if (i == 0 || ys[i] != ys[i - 1]) {
+                inside = ys[i] + down >= 0 && ys[i] + down < p->in_h;
+                if (inside) row = (const int8_t *)tin_row(&p->in, arena, ys[i] + down);
+            }
+            if (!inside) from[i] = p->padding;
+            else if (xs[i] >= 0 && xs[i] <= most_x) from[i] = row + xs[i] * p->in_c;
+            else from[i] = block6_copy(p, row, xs[i], copy);
+        }
+        to = tin_pack6(to, from, run);
+    }
+    return to;
+}
+
 /* The outputs of a channel that has no constants. */
 static void block6_exact(const tin_conv_2d_thumb1_params *p, tin_block6 *b)
 {
@@ -63,6 +110,7 @@ TIN_KERNEL void tin_conv_2d_thumb1(const tin_conv_2d_thumb1_params *p, uint8_t *
     const int linear = tin_is_linear(&window, end);
     uint32_t *packed = (uint32_t *)(void *)(arena + p->scratch);
     uint32_t *const packed_end = packed + 4 * p->chunk * p->chunks;
+    int8_t *const copies = (int8_t *)(packed_end + 4 * p->chunks);
     tin_block6 block = { .low = p->low, .high = p->high, .channels = p->out_c, .packed = packed, .starts = packed_end,
                          .chunk_bytes = 16 * p->chunk, .chunks = p->chunks };
     int32_t left = (end - row) * p->out_w;
@@ -73,6 +121,8 @@ TIN_KERNEL void tin_conv_2d_thumb1(const tin_conv_2d_thumb1_params *p, uint8_t *
         uint32_t *to;
         if (linear)
             to = block6_pack_linear(p, (const int8_t *)tin_row(&p->in, arena, y) + x * p->in_c, count, packed);
+        else if (p->runs)
+            to = block6_runs(p, arena, y, x, count, packed, copies);
         else
             to = tin_patches(&window, arena, y, x, TIN_PIXELS, count, packed, tin_pack6);
         while (to != packed_end) *to++ = 0;

@@ -27,34 +27,50 @@ typedef struct dw_image {
 
 static int32_t dw_next_of_three(int32_t i) { return i == TIN_DW_ORDERS - 1 ? 0 : i + 1; }
 
+/* The weights of tap `across` for the order in which they lie in `slot`. */
+static inline void dw_put(tin_dw_stream *stream, int32_t slot, int32_t w0, int32_t w1, int32_t w2, int32_t stride)
+{
+    int32_t *to = stream->weights;
+    if (stride == 1) {
+        to[3 * slot] = w2;
+        to[3 * slot + 1] = w1;
+        to[3 * slot + 2] = w0;
+    } else {
+        to[slot] = w1;
+        to[2 * slot + 3] = w2;
+        to[2 * slot + 4] = w0;
+    }
+}
+
 /* The streams of a channel, for all orders in which its lines can lie. */
+static inline void dw_weights(const int8_t *w, tin_dw_stream *stream, int32_t stride)
+{
+    dw_put(stream, 0, w[0], w[1], w[2], stride);
+    dw_put(stream + 1, 1, w[0], w[1], w[2], stride);
+    dw_put(stream + 2, 2, w[0], w[1], w[2], stride);
+    dw_put(stream, 1, w[3], w[4], w[5], stride);
+    dw_put(stream + 1, 2, w[3], w[4], w[5], stride);
+    dw_put(stream + 2, 0, w[3], w[4], w[5], stride);
+    dw_put(stream, 2, w[6], w[7], w[8], stride);
+    dw_put(stream + 1, 0, w[6], w[7], w[8], stride);
+    dw_put(stream + 2, 1, w[6], w[7], w[8], stride);
+}
+
 static void dw_set_up(const dw_params *p, int32_t c, tin_dw_stream *stream)
 {
     const int32_t *record = p->scales + c * p->scale_words;
-    for (int32_t order = 0; order < TIN_DW_ORDERS; order++, stream++) {
-        int32_t *to = stream->weights;
-        stream->bias = record[0];
-        stream->m1 = record[2];
-        stream->last = (uint32_t)record[1] << 13 >> 13;
-        stream->m0 = (uint32_t)record[1] >> 19;
-        stream->c = (uint32_t)record[3];
-        if (p->scale_words > 4) {
-            stream->zero = record[4];
-            stream->drop = record[5];
-        }
-        for (int32_t slot = 0; slot < 3; slot++) {
-            const int8_t *w = p->weights + 9 * c + 3 * (slot >= order ? slot - order : slot - order + 3);
-            if (p->stride_along == 1) {
-                to[3 * slot] = w[2];
-                to[3 * slot + 1] = w[1];
-                to[3 * slot + 2] = w[0];
-            } else {
-                to[slot] = w[1];
-                to[2 * slot + 3] = w[2];
-                to[2 * slot + 4] = w[0];
-            }
-        }
+    const tin_split split = tin_split_at(record + 1, p->scale_words == 6);
+    for (int32_t order = 0; order < TIN_DW_ORDERS; order++) {
+        stream[order].bias = record[0];
+        stream[order].m1 = (int32_t)split.m1;
+        stream[order].last = split.last;
+        stream[order].m0 = split.m0;
+        stream[order].c = split.c;
+        stream[order].zero = (int32_t)split.zero;
+        stream[order].drop = (int32_t)split.drop;
     }
+    if (p->stride_along == 1) dw_weights(p->weights + 9 * c, stream, 1);
+    else dw_weights(p->weights + 9 * c, stream, 2);
 }
 
 /* Unpacks neighbouring pixels of the channels at hand. */

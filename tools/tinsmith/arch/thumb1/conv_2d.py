@@ -15,6 +15,8 @@ from ._pack import cut, shifted
 from ._scales import scales
 
 BYTES_A_TAP = 16  # six pixels in four words
+PIXELS = 6
+LONGEST_RUN = 48  # bytes of a row of taps, up to which copying it is cheaper than gathering taps one by one
 LANE_START = 2**20  # what sums of a chunk are too large by
 
 
@@ -28,7 +30,7 @@ class Conv2DThumb1(Conv2D):
     @dataclass(frozen=True)
     class Params:
         weights: U8s = note("[out_c][chunk * chunks], 128 added, filled up with 128")
-        padding: I8s = note("the input's zero point, in_c times, if there is padding")
+        padding: I8s = note("the input's zero point, for a row of taps if `runs`, else for one, if there is padding")
         scales: I32s = note("a record for each channel, then constants of channels that need their own")
         in_h: I16 = note("input rows")
         in_w: I16 = note("input columns")
@@ -45,6 +47,7 @@ class Conv2DThumb1(Conv2D):
         pad_left: I16 = note("columns of padding to the left")
         chunk: I32 = note("taps of a part whose sums are unpacked by themselves")
         chunks: I32 = note("such parts")
+        runs: I8 = note("1: windows are gathered a row of taps at a time")
         scale_words: I8 = note("words of a record: 4, or 6 if the outputs' zero point lies between them")
         low: I8 = note("least output")
         high: I8 = note("greatest output")
@@ -52,7 +55,19 @@ class Conv2DThumb1(Conv2D):
 
     def scratch_bytes(self, call: Call) -> int:
         chunk, chunks = cut(flat_weights(call))
-        return BYTES_A_TAP * (chunk + 1) * chunks
+        copies = PIXELS * self.run(call) if self.gathers_runs(call) else 0
+        return BYTES_A_TAP * (chunk + 1) * chunks + copies
+
+    def run(self, call: Call) -> int:
+        """Bytes of a row of taps."""
+        return self.window(call).x.kernel * call.x.shape[3]
+
+    def gathers_runs(self, call: Call) -> bool:
+        """Whether rows of taps that reach beyond the image are copied."""
+        window = self.window(call)
+        padded = reaches_out(window.y) or reaches_out(window.x)
+        contiguous = window.x.dilation == 1 or window.x.kernel == 1
+        return padded and contiguous and self.run(call) <= LONGEST_RUN
 
     def separation(self, call: Call, index: int) -> int | None:
         window = self.window(call)
@@ -67,13 +82,13 @@ class Conv2DThumb1(Conv2D):
         weights = flat_weights(call)
         chunk, chunks = cut(weights)
         scale = scales(self, call, chunks * LANE_START)
-        window = self.window(call)
-        padded = reaches_out(window.y) or reaches_out(window.x)
+        window, runs = self.window(call), self.gathers_runs(call)
+        padding = self.run(call) if runs else base.in_c if reaches_out(window.y) or reaches_out(window.x) else 1
         return self.Params(
-            shifted(weights, chunk * chunks), np.full(base.in_c if padded else 1, base.pad_value, np.int8),
+            shifted(weights, chunk * chunks), np.full(padding, base.pad_value, np.int8),
             scale.records, base.in_h, base.in_w, base.in_c, base.out_w, base.out_c, base.kernel_h, base.kernel_w,
             base.stride_h, base.stride_w, base.dilation_h, base.dilation_w, base.pad_top, base.pad_left,
-            chunk, chunks, scale.words, scale.low, scale.high, base.out_zero,
+            chunk, chunks, int(runs), scale.words, scale.low, scale.high, base.out_zero,
         )  # fmt: skip
 
 
