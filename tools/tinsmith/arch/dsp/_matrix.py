@@ -70,7 +70,7 @@ def weight_words(pairs: Array) -> Array:
 
 
 def in_loading_order(words: Array, chunks: Chunks) -> Array:
-    """Words [pairs, steps] as they are loaded. The first of a pair comes alone; of every load, the last is used first."""
+    """Words [pairs, steps] as they are loaded: the first of a pair alone; of every load, the last is used first."""
     padded = np.zeros((len(words), chunks.total), np.int32)
     padded[:, : words.shape[1]] = words
     parts = [padded[:, :1], padded[:, chunks.words - 1 : 0 : -1] if chunks.words > 1 else padded[:, :0]]

@@ -92,7 +92,8 @@ def thresholds(s: Scaling) -> Array:
     steps = np.arange(-127, 128)[None, :] - s.zero  # outputs less the zero point
     ties = (steps << right) - ((np.int64(1) << right) >> 1)
     ties = ties + ((steps <= 0) & (right > 0))  # half away from zero: below it a tie is not yet enough
-    return -((2**30 - (ties << 31)) // np.maximum(s.multiplier, 1)[:, None])
+    found: Array = -((2**30 - (ties << 31)) // np.maximum(s.multiplier, 1)[:, None])
+    return found
 
 
 def proved(formula: Formula, s: Scaling) -> Array:
@@ -111,7 +112,8 @@ def proved(formula: Formula, s: Scaling) -> Array:
     right = ((above >= wanted) | (reached == most) & (at > most) | ~inside).all(axis=1)
     right &= ((below < wanted) | (missed == least) & (at <= least) | ~inside).all(axis=1)
     close = (s.clamp(formula(reached)) == above) & (s.clamp(formula(missed)) == below)
-    return same & (constant | (right & close.all(axis=1) & (s.shift <= 0) & (s.shift >= -22)))
+    known: Array = same & (constant | (right & close.all(axis=1) & (s.shift <= 0) & (s.shift >= -22)))
+    return known
 
 
 def stage(s: Scaling) -> Stage:

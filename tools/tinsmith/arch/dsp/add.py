@@ -10,7 +10,7 @@ from ... import fixed
 from ...graph import Array
 from ...ops._quantized import centred
 from ...ops.add import LEFT_SHIFT, Add
-from ...ops.base import I8, I32, Call, I32s, note
+from ...ops.base import I8, Call, I32s, note
 
 SHIFT = 16  # of the sum
 NEAR = 0.02  # outputs: how near a rounding boundary a pair of inputs must be to take part in the search
@@ -33,8 +33,9 @@ class AddDsp(Add):
     def params(self, call: Call) -> Params:
         base = Add().params(call)
         found = linear_form(all_sums(self, call), *nominal(call))
-        values = [getattr(base, name) for name in base.__dataclass_fields__]
-        return self.Params(*values, np.array(found or (0, 0, 0), np.int32), int(found is not None))
+        return self.Params(
+            **vars(base), constants=np.array(found or (0, 0, 0), np.int32), linear=int(found is not None)
+        )
 
 
 def all_sums(op: Add, call: Call) -> Array:
