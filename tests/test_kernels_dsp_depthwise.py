@@ -25,7 +25,7 @@ from tinsmith.ops._examples import single
 from tinsmith.ops._window import Axis, Window
 from tinsmith.ops.depthwise_conv_2d import DepthwiseConv2D
 from tinsmith.pipeline import Compiled, runner
-from tinsmith.plan import Buffer, Plan
+from tinsmith.plan import Plan
 from tinsmith.samples import made_up
 
 TARGET = "cortex-m4"
@@ -180,22 +180,22 @@ def called_by(helper: str, model: Compiled) -> Compiled:
 @pytest.mark.parametrize("helper", [BY_ROWS, FROM_RING.replace("EXTRA", "2")], ids=["pieces", "ring"])
 def test_rows_may_come_in_pieces_and_from_rings(helper: str) -> None:
     graph = many.merged(all_kinds(np.random.default_rng(2)))
-    assert differences(graph, called_by(helper, many.compiled(graph, TARGET))) == []
+    apart = placed(many.compiled(graph, TARGET), over_inputs=False)
+    assert differences(graph, called_by(helper, apart)) == []
 
 
-def over_their_inputs(model: Compiled) -> Compiled:
-    """The model with outputs where inputs are, as far as the kernel allows it, and everything else side by side."""
+def placed(model: Compiled, over_inputs: bool) -> Compiled:
+    """The model with everything side by side, but outputs where inputs are, as far as the kernel allows it."""
     graph, buffers, end = model.plan.graph, dict(model.plan.by_name), 0
     for node in graph.nodes:
         call = Call.of(graph, node)
         x, y, scratch = call.x.name, call.y.name, f"scratch of {call.y.name}"
-        places = {x: end, y: end if DSP.in_place(call, 0) else end + call.x.nbytes + 3 & ~3}
+        places = {x: end, y: end if over_inputs and DSP.in_place(call, 0) else end + call.x.nbytes + 3 & ~3}
         places[scratch] = max(end + call.x.nbytes, places[y] + call.y.nbytes) + 3 & ~3
         for name, place in places.items():
             buffers[name] = replace(buffers[name], offset=place)
         end = buffers[scratch].end + 3 & ~3
-    placed: tuple[Buffer, ...] = tuple(buffers.values())
-    plan: Plan = replace(model.plan, buffers=placed)
+    plan: Plan = replace(model.plan, buffers=tuple(buffers.values()))
     return replace(model, plan=plan, files=linked(plan, model.name, model.mode.specialised))
 
 
@@ -207,7 +207,7 @@ def test_outputs_may_take_the_place_of_inputs() -> None:
     assert allowed[::2][: len(REAL)] == [True] * len(REAL), "a layer of a real model needs both tensors"
     assert not all(allowed)
     graph = many.merged(graphs)
-    assert differences(graph, over_their_inputs(many.compiled(graph, TARGET))) == []
+    assert differences(graph, placed(many.compiled(graph, TARGET), over_inputs=True)) == []
 
 
 def test_in_place_is_refused_where_it_would_do_harm() -> None:

@@ -36,7 +36,11 @@ class Quant:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """A named value. `data` is set for constants; `source` is the tensor's index in the model file."""
+    """A named value. `data` is set for constants.
+
+    `source` is the tensor's index in the model file, and `kept` the channels of that tensor (indices of its last
+    dimension) which this one still has; None: all.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -44,6 +48,7 @@ class Tensor:
     quant: Quant | None = None
     data: Array | None = None
     source: int = -1
+    kept: tuple[int, ...] | None = None
 
     @property
     def size(self) -> int:

@@ -42,9 +42,11 @@ def shrink(graph: Graph, multiple: int = MULTIPLE) -> Graph:
 
 
 def cut_tensor(t: Tensor, mask: Array, name: str = "") -> Tensor:
-    """A tensor of the channels in the mask. It is none of the model file's tensors any more."""
+    """A tensor of the channels in the mask."""
     data = None if t.data is None else np.ascontiguousarray(t.data[..., mask])
-    return replace(t, name=name or t.name, shape=(*t.shape[:-1], int(mask.sum())), data=data, source=-1)
+    before = range(t.shape[-1]) if t.kept is None else t.kept
+    kept = tuple(channel for channel, keep in zip(before, mask, strict=True) if keep)
+    return replace(t, name=name or t.name, shape=(*t.shape[:-1], len(kept)), data=data, kept=kept)
 
 
 def cut_node(
