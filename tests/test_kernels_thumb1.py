@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from many import compiled, differences, kernels_used, merged
 from test_kernels_word import convolutions, dense, depthwise, depthwises, some
 
@@ -12,6 +15,11 @@ from tinsmith import ops
 from tinsmith.arch._thresholds import Staircase
 from tinsmith.arch.thumb1._pack import LANE_LIMIT, cut
 from tinsmith.arch.thumb1._scales import find_splits
+from tinsmith.arch.thumb1.depthwise_conv_2d import DepthwiseConv2DThumb1
+from tinsmith.graph import Array, Graph
+from tinsmith.interpret import interpret
+from tinsmith.pipeline import Compiled, runner
+from tinsmith.samples import made_up
 
 TARGET = "cortex-m0plus"
 
@@ -65,6 +73,41 @@ def test_fully_connected_layers() -> None:
     assert ".has_outliers = 1" in model.files["many.c"]
     large = [dense(rng, 1, 32, 4, "extreme")]
     assert not differences(made + large + some(ops.find("FULLY_CONNECTED"), rng, 40), TARGET)
+
+
+def run_edited(model: Compiled, graph: Graph, pattern: str, text: str, cases: Sequence[Sequence[Array]]) -> None:
+    """Runs the model with its C text edited, and compares with the reference."""
+    edited, count = re.subn(pattern, text, model.files["many.c"])
+    assert count == len(model.nodes)
+    with runner(replace(model, files={**model.files, "many.c": edited})) as device:
+        for case, got in zip(cases, device.run(cases), strict=True):
+            values = interpret(graph, case)
+            for name, array in zip(graph.outputs, got, strict=True):
+                assert np.array_equal(array.reshape(-1), values[name].reshape(-1)), name
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_rows_one_by_one_are_the_whole(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where outputs run into inputs, but for depthwise convolutions, which work in place as a whole only."""
+    monkeypatch.setattr(DepthwiseConv2DThumb1, "in_place", lambda *_: False)
+    rng = np.random.default_rng(11)
+    graph = merged([
+        *convolutions(rng), *some(ops.find("CONV_2D"), rng, 10), *depthwises(rng), dense(rng, 5, 12, 3, "narrow"),
+    ])  # fmt: skip
+    loop = f"for (int32_t r = 0; r < \\3; r += {step}) \\1(&\\2, arena, r, r + {step} < \\3 ? r + {step} : \\3);"
+    cases = [sample for _, sample in made_up(graph, 2, 0)]
+    run_edited(compiled(graph, TARGET), graph, r"(tin_\w+)\(&(\w+), arena, 0, (\d+)\);", loop, cases)
+
+
+def test_input_rows_may_lie_in_a_ring() -> None:
+    """Images whose rows repeat are computed from a ring that holds them once."""
+    rng, ring = np.random.default_rng(12), 3
+    graph = merged([*convolutions(rng), *depthwises(rng)])
+    cases = []
+    for _, sample in made_up(graph, 2, 0):
+        cases.append([x[:, np.arange(x.shape[1]) % ring] for x in sample])
+    view = f"\\1 \\2 < {ring} ? \\2 : {ring} }}"
+    run_edited(compiled(graph, TARGET), graph, r"(\.in = \{ NULL, \d+, \d+,) (\d+) \}", view, cases)
 
 
 def test_splits_equal_the_reference_on_all_accumulators() -> None:
