@@ -1,4 +1,4 @@
-/* CONV_2D, int8, for cores with integer vectors: four pixels at a time, one channel after the other.
+/* CONV_2D, int8, for cores with integer vectors: three pixels times pairs of channels (matrix.S).
  *
  * Output pixels are taken as they lie in memory, across rows. A block's windows are all read, or copied to scratch,
  * before any later block is; a block's outputs are only written where its own inputs are no longer needed.
@@ -9,9 +9,10 @@
 
 #include "tin_math.h"
 #include "tin_mve.h"
+#include "tin_mve_matrix.h"
 #include "tin_ops.h"
 
-#define PIXELS 4
+#define PIXELS TIN_MVE_PIXELS
 
 typedef struct conv_pixel {
     int32_t y, x; /* of the window's first tap in the input */
@@ -83,49 +84,44 @@ static void gather(const tin_conv_2d_mve_params *p, uint8_t *arena, conv_pixel *
     }
 }
 
-/* All channels of a block. */
-TIN_MVE_INLINE void block(const tin_conv_2d_mve_params *p, const int8_t *const windows[PIXELS], int32_t count,
-                          int8_t *out, int relu)
+/* All channels of `count` pixels. An odd last channel is computed together with the one before it once more. */
+static void channels(const tin_conv_2d_mve_params *p, tin_mve_block *block, int8_t *out, int32_t count)
 {
-    const int8_t *w = p->weights;
-    const int32_t *scale = p->scales, taps = p->taps;
-    const uint32x4_t order = vminq_u32(vidupq_n_u32(0, 1), vdupq_n_u32((uint32_t)(count - 1)));
-    const uint32x4_t at = vmulq_n_u32(order, (uint32_t)p->out_c);
-    for (const int8_t *const end = out + p->out_c; out < end; out++, w += taps, scale += 3) {
-        int32_t sums[PIXELS] = { scale[0], scale[0], scale[0], scale[0] };
-        tin_mve_dot4(sums, w, windows, taps);
-        int32x4_t y = { sums[0], sums[1], sums[2], sums[3] };
-        y = relu ? tin_mve_requantize_one_relu(y, scale[1], scale[2]) : tin_mve_requantize_one(y, scale[1], scale[2]);
-        y = vmaxq_s32(vaddq_n_s32(y, p->out_zero), vdupq_n_s32(p->low));
-        vstrbq_scatter_offset_s32(out, at, vminq_s32(y, vdupq_n_s32(p->high)));
+    for (int32_t i = 0; i < 4; i++) block->at[i] = (uint32_t)(tin_min(i, count - 1) * p->out_c);
+    block->weights = p->weights;
+    block->scales = p->scales;
+    block->out = out;
+    block->end = out + (p->out_c & ~1);
+    for (;;) {
+        if (p->relu)
+            tin_mve_matrix_relu(block);
+        else
+            tin_mve_matrix(block);
+        if (block->end == out + p->out_c) return;
+        block->weights += (p->out_c - 2) * p->taps;
+        block->scales += p->out_c / 2 * TIN_MVE_PAIR;
+        block->out = out + p->out_c - 2;
+        block->end = out + p->out_c;
     }
-}
-
-static void block_relu(const tin_conv_2d_mve_params *p, const int8_t *const windows[PIXELS], int32_t count, int8_t *out)
-{
-    block(p, windows, count, out, 1);
-}
-
-static void block_any(const tin_conv_2d_mve_params *p, const int8_t *const windows[PIXELS], int32_t count, int8_t *out)
-{
-    block(p, windows, count, out, 0);
 }
 
 TIN_KERNEL void tin_conv_2d_mve(const tin_conv_2d_mve_params *p, uint8_t *arena, int32_t row, int32_t end)
 {
     const int whole = end <= p->out.count && p->out.stride == p->out_w * p->out_c;
-    const int8_t *windows[PIXELS];
+    tin_mve_block block = { .zero = p->out_zero, .bytes = p->taps };
+    block.advance = 2 * p->taps - ((p->taps + 15) & ~15);
+    for (int32_t i = 0; i < 4; i++) {
+        block.low[i] = p->low;
+        block.high[i] = p->high;
+    }
     while (row < end) {
         const int32_t rows = whole ? end - row : 1;
         int8_t *out = (int8_t *)tin_row_out(&p->out, arena, row);
         conv_pixel at = { row * p->stride_h - p->pad_top, -p->pad_left, 0 };
         for (int32_t left = rows * p->out_w; left > 0; left -= PIXELS, out += PIXELS * p->out_c) {
             const int32_t count = tin_min(left, PIXELS);
-            gather(p, arena, &at, count, windows);
-            if (p->relu)
-                block_relu(p, windows, count, out);
-            else
-                block_any(p, windows, count, out);
+            gather(p, arena, &at, count, block.x);
+            channels(p, &block, out, count);
         }
         row += rows;
     }

@@ -1,4 +1,4 @@
-"""CONV_2D for cores with integer vectors: sixteen taps of four pixels at a time."""
+"""CONV_2D for cores with integer vectors: three pixels times two channels, sixteen taps at a time."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from ...ops.base import I8, I16, I32, Call, I8s, I32s, note
 from ...ops.conv_2d import Conv2D
 from ._scales import channel_scales, ignores_negative
 
-PIXELS = 4
+PIXELS = 3
 
 
 class Conv2DMve(Conv2D):
-    """Multiplies the windows of four pixels with each channel's weights, sixteen taps an instruction. Windows of one
-    row of taps inside the image stay where they are; others are copied to scratch."""
+    """Multiplies the windows of three pixels with the weights of two channels, sixteen taps an instruction. Windows of
+    one row of taps inside the image stay where they are; others are copied to scratch."""
 
     arch = "mve"
+    extra_sources = ("arch/mve/matrix.S",)
 
     @dataclass(frozen=True)
     class Params:
         weights: I8s = note("[out_c][taps]")
-        scales: I32s = note("[out_c][3]: bias with the input offset folded in, multiplier, shift")
+        scales: I32s = note("[pairs][6]: biases with the input offset folded in; multiplier, shift; multiplier, shift")
         taps: I32 = note("bytes of a window")
         in_h: I16 = note("input rows")
         in_w: I16 = note("input columns")
@@ -46,6 +47,10 @@ class Conv2DMve(Conv2D):
         low: I8 = note("least output")
         high: I8 = note("greatest output")
         out_zero: I32 = note("zero point of the output")
+
+    def suits(self, call: Call) -> bool:
+        """Layers of two channels and more."""
+        return self.channels(call) > 1
 
     def is_direct(self, call: Call) -> bool:
         """Whether windows are bytes that lie one behind the other in the input."""
@@ -70,7 +75,11 @@ class Conv2DMve(Conv2D):
 
     def params(self, call: Call) -> Params:
         base: ConvParams = super().params(call)
-        scales = np.stack([folded_bias(self, call), *channel_scales(self, call)], axis=1)
+        bias, multiplier, shift = folded_bias(self, call), *channel_scales(self, call)
+        # An odd last channel is the second of a pair with the one before it.
+        first = np.minimum(np.arange(0, len(bias), 2), len(bias) - 2)
+        scales = np.stack([a[first + i] for a, i in
+                           ((bias, 0), (bias, 1), (multiplier, 0), (shift, 0), (multiplier, 1), (shift, 1))], axis=1)  # fmt: skip
         return self.Params(
             base.weights.reshape(-1), scales.reshape(-1), base.weights[0].size,
             base.in_h, base.in_w, base.in_c, base.out_w, base.out_c, base.kernel_h, base.kernel_w,
