@@ -39,8 +39,8 @@ REAL = [((25, 5, 64), 64, (1, 1), 1), ((49, 10, 1), 64, (10, 4), 2), ((49, 40, 1
         ((24, 24, 8), 16, (1, 1), 1), ((6, 6, 108), 59, (1, 1), 1), ((3, 3, 256), 256, (1, 1), 1),
         ((1, 1, 256), 2, (1, 1), 1)]  # fmt: skip
 # Every rest of taps and words, every number of pixels, odd channels.
-AWKWARD = [((1, pixels, in_c), out_c, (1, 1), 1) for pixels, in_c, out_c in
-           [(1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 5, 1), (5, 66, 5), (6, 63, 3), (7, 65, 2), (9, 130, 3), (13, 127, 4)]]  # fmt: skip
+ROWS = [(1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 5, 1), (5, 66, 5), (6, 63, 3), (7, 65, 2), (9, 130, 3), (13, 127, 4)]
+AWKWARD = [((1, pixels, in_c), out_c, (1, 1), 1) for pixels, in_c, out_c in ROWS]
 AWKWARD += [((5, 7, in_c), 5, kernel, 1) for in_c in (1, 2, 3, 5, 6) for kernel in ((3, 3), (2, 5), (5, 1))]
 
 
