@@ -36,38 +36,48 @@ static TIN_APART uint32_t *tin_pack6(uint32_t *to, const int8_t *const from[], i
 #if defined(__arm__)
 
 /* Too few registers for four channels at a time; the accumulating multiplication makes one channel just as cheap. */
+#if defined(__GNUC__) && defined(__thumb2__)
+/* r2 to r5: the tap's four words, r6: its weight; compilers load them one by one. */
+#define TIN_TAP(p, q, a, b, c, d)                                                                             \
+    __asm__ volatile("ldmia %0!, {r2, r3, r4, r5}\n\t"                                                        \
+                     "ldrsb r6, [%1], #4\n\t"                                                                 \
+                     "mla %2, r2, r6, %2\n\t"                                                                 \
+                     "mla %3, r3, r6, %3\n\t"                                                                 \
+                     "mla %4, r4, r6, %4\n\t"                                                                 \
+                     "mla %5, r5, r6, %5"                                                                     \
+                     : "+r"(p), "+r"(q), "+r"(a), "+r"(b), "+r"(c), "+r"(d)                                   \
+                     :                                                                                        \
+                     : "r2", "r3", "r4", "r5", "r6", "memory")
+#else
+#define TIN_TAP(p, q, a, b, c, d)                                                                             \
+    do {                                                                                                      \
+        const uint32_t v = (uint32_t)*q;                                                                      \
+        a += v * p[0], b += v * p[1], c += v * p[2], d += v * p[3];                                           \
+        p += 4, q += 4;                                                                                       \
+    } while (0)
+#endif
+
 static TIN_APART void tin_dot6x4(const uint32_t *x, int32_t taps, const int8_t *w, uint32_t sums[16])
 {
     for (int32_t n = 0; n < TIN_CHANNELS; n++, w++, sums += 4) {
         uint32_t a = TIN_LANE_X, b = TIN_LANE_Y, c = TIN_LANE_X, d = TIN_LANE_Y;
         const uint32_t *p = x;
         const int8_t *q = w;
-#define TAP(k)                                                                                                \
-    do {                                                                                                      \
-        const uint32_t v = (uint32_t)q[4 * (k)];                                                              \
-        a += v * p[4 * (k)];                                                                                  \
-        b += v * p[4 * (k) + 1];                                                                              \
-        c += v * p[4 * (k) + 2];                                                                              \
-        d += v * p[4 * (k) + 3];                                                                              \
-        TIN_KEEP4(a, b, c, d);                                                                                \
-    } while (0)
-        for (const int8_t *end = q + TIN_CHANNELS * taps; q != end; q += 16, p += 16) {
-            TAP(0);
-            TAP(1);
-            TAP(2);
-            TAP(3);
+        int32_t left = taps;
+        for (; left >= 4; left -= 4) {
+            TIN_TAP(p, q, a, b, c, d);
+            TIN_TAP(p, q, a, b, c, d);
+            TIN_TAP(p, q, a, b, c, d);
+            TIN_TAP(p, q, a, b, c, d);
         }
-#undef TAP
-        sums[0] = a;
-        sums[1] = b;
-        sums[2] = c;
-        sums[3] = d;
+        for (; left > 0; left--) TIN_TAP(p, q, a, b, c, d);
+        sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
     }
 }
 
 #else
 
-/* sums[4 * channel + word]; taps is a multiple of four. 40 instructions for 24 products on RISC-V, nothing spilled. */
+/* sums[4 * channel + word]. On RISC-V 43 instructions for 24 products, nothing spilled; unrolled it would be. */
 static TIN_APART void tin_dot6x4(const uint32_t *x, int32_t taps, const int8_t *w, uint32_t sums[16])
 {
     uint32_t a0 = TIN_LANE_X, a1 = TIN_LANE_Y, a2 = TIN_LANE_X, a3 = TIN_LANE_Y;
@@ -83,21 +93,13 @@ static TIN_APART void tin_dot6x4(const uint32_t *x, int32_t taps, const int8_t *
         s3 += v * x3;                                                                                         \
         TIN_KEEP4(s0, s1, s2, s3);                                                                            \
     } while (0)
-#define TAP(k)                                                                                                \
-    do {                                                                                                      \
-        const uint32_t x0 = x[4 * (k)], x1 = x[4 * (k) + 1], x2 = x[4 * (k) + 2], x3 = x[4 * (k) + 3];        \
-        CHANNEL(4 * (k), a0, a1, a2, a3);                                                                     \
-        CHANNEL(4 * (k) + 1, b0, b1, b2, b3);                                                                 \
-        CHANNEL(4 * (k) + 2, c0, c1, c2, c3);                                                                 \
-        CHANNEL(4 * (k) + 3, d0, d1, d2, d3);                                                                 \
-    } while (0)
-    for (const int8_t *end = w + TIN_CHANNELS * taps; w != end; w += 16, x += 16) {
-        TAP(0);
-        TAP(1);
-        TAP(2);
-        TAP(3);
+    for (const int8_t *end = w + TIN_CHANNELS * taps; w != end; w += 4, x += 4) {
+        const uint32_t x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
+        CHANNEL(0, a0, a1, a2, a3);
+        CHANNEL(1, b0, b1, b2, b3);
+        CHANNEL(2, c0, c1, c2, c3);
+        CHANNEL(3, d0, d1, d2, d3);
     }
-#undef TAP
 #undef CHANNEL
     sums[0] = a0, sums[1] = a1, sums[2] = a2, sums[3] = a3;
     sums[4] = b0, sums[5] = b1, sums[6] = b2, sums[7] = b3;

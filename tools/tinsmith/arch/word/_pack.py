@@ -7,7 +7,6 @@ import numpy as np
 from ...graph import Array
 
 CHANNELS = 4  # interleaved
-UNROLL = 4  # taps a turn of the inner loop
 LANE_LIMIT = 8191  # sum of |w| whose products with bytes stay below 2^20
 
 
@@ -16,10 +15,10 @@ def cut(weights: Array) -> tuple[int, int]:
     sizes = np.abs(weights.astype(np.int64))
     taps = weights.shape[1]
     for chunks in range(1, taps + 1):
-        chunk = -(-taps // (chunks * UNROLL)) * UNROLL
+        chunk = -(-taps // chunks)
         if np.add.reduceat(sizes, np.arange(0, taps, chunk), axis=1).max() <= LANE_LIMIT:
             return chunk, -(-taps // chunk)
-    raise AssertionError("four taps always fit")
+    raise AssertionError("63 taps always fit")
 
 
 def interleaved(weights: Array, chunk: int, chunks: int) -> Array:

@@ -44,7 +44,7 @@ class Conv2DWord(Conv2D):
         pad_top: I16 = note("rows of padding above")
         pad_left: I16 = note("columns of padding to the left")
         chunks: I16 = note("parts of the taps whose sums are unpacked one by one")
-        chunk: I32 = note("taps of a part, a multiple of four")
+        chunk: I32 = note("taps of a part")
         scale_words: I8 = note("words of a record: 2, or 4 if the outputs' zero point lies between them")
         short_runs: I8 = note("1: rows of windows are runs, copied at the image's edges")
         low: I8 = note("least output")
