@@ -42,7 +42,7 @@ def run(tasks: Sequence[AnyTask], jobs: int, quiet: bool = False) -> dict[AnyTas
         for future in as_completed(futures):
             found, problem = future.result()
             if found is None:
-                workers.shutdown(wait=False, cancel_futures=True)
+                workers.shutdown(cancel_futures=True)
                 raise Failed(f"{futures[future]}: {problem}")
             rows[futures[future]] = found
             bar.update(shown, advance=1, description=str(futures[future]))
