@@ -19,39 +19,28 @@ typedef struct conv_pixel {
     int32_t column;
 } conv_pixel;
 
-/* Copies `bytes` to `to`; without `from`, writes padding. */
-TIN_MVE_INLINE int8_t *copied(int8_t *to, const int8_t *from, int32_t bytes, int32_t padding)
+static int8_t *filled(int8_t *to, int32_t bytes, int8_t value)
 {
-    int8_t *const end = to + bytes;
-    int8x16_t values = vdupq_n_s8((int8_t)padding);
-    for (; bytes > 0; bytes -= 16, to += 16) {
-        const mve_pred16_t inside = vctp8q((uint32_t)bytes);
-        if (from) {
-            values = vldrbq_z_s8(from, inside);
-            from += 16;
-        }
-        vstrbq_p_s8(to, values, inside);
-    }
-    return end;
+    for (int32_t i = 0; i < bytes; i += 16) vstrbq_p_s8(to + i, vdupq_n_s8(value), vctp8q((uint32_t)(bytes - i)));
+    return to + bytes;
 }
 
 /* One kernel row of a window at input row y and column x. */
 static int8_t *copied_row(const tin_conv_2d_mve_params *p, const uint8_t *arena, int32_t y, int32_t x, int8_t *to)
 {
     const int32_t in_c = p->in_c;
-    if (y < 0 || y >= p->in_h) return copied(to, NULL, p->kernel_w * in_c, p->pad_value);
+    if (y < 0 || y >= p->in_h) return filled(to, p->kernel_w * in_c, p->pad_value);
     const int8_t *row = (const int8_t *)tin_row(&p->in, arena, y);
     if (p->dilation_w > 1) {
         for (int32_t k = 0; k < p->kernel_w; k++, x += p->dilation_w)
-            to = copied(to, x >= 0 && x < p->in_w ? row + x * in_c : NULL, in_c, p->pad_value);
+            to = x >= 0 && x < p->in_w ? tin_mve_copy(to, row + x * in_c, in_c) : filled(to, in_c, p->pad_value);
         return to;
     }
     const int32_t left = tin_clamp(-x, 0, p->kernel_w), right = tin_clamp(x + p->kernel_w - p->in_w, 0, p->kernel_w);
     const int32_t inside = p->kernel_w - left - right;
-    if (left > 0) to = copied(to, NULL, left * in_c, p->pad_value);
-    if (inside > 0) to = copied(to, row + (x + left) * in_c, inside * in_c, 0);
-    if (right > 0) to = copied(to, NULL, right * in_c, p->pad_value);
-    return to;
+    to = filled(to, left * in_c, p->pad_value);
+    if (inside > 0) to = tin_mve_copy(to, row + (x + left) * in_c, inside * in_c);
+    return filled(to, right * in_c, p->pad_value);
 }
 
 /* A window as neighbours in memory: in the image itself if it is one row of taps, or put together at `to`. */
@@ -59,6 +48,13 @@ static const int8_t *window(const tin_conv_2d_mve_params *p, const uint8_t *aren
 {
     if (p->direct) return (const int8_t *)tin_row(&p->in, arena, at->y) + at->x * p->in_c;
     int8_t *end = to;
+    if (p->dilation_w == 1 && p->in.count >= p->in_h && at->x >= 0 && at->x + p->kernel_w <= p->in_w && at->y >= 0 &&
+        at->y + (p->kernel_h - 1) * p->dilation_h < p->in_h) {
+        const int32_t bytes = p->kernel_w * p->in_c, step = p->dilation_h * p->in.stride;
+        const int8_t *from = (const int8_t *)tin_row(&p->in, arena, at->y) + at->x * p->in_c;
+        for (int32_t k = p->kernel_h; k > 0; k--, from += step) end = tin_mve_copy(end, from, bytes);
+        return to;
+    }
     for (int32_t k = 0, y = at->y; k < p->kernel_h; k++, y += p->dilation_h)
         end = copied_row(p, arena, y, at->x, end);
     return to;

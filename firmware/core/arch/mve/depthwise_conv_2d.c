@@ -121,9 +121,10 @@ static void copy_row(const tin_depthwise_conv_2d_mve_params *p, const dw_group *
     int32_t i = 0;
     for (; i < from; i++, to += LANES) vstrbq_s8(to, padding);
     if (until > from) row += (x + from) * p->in_c + g->first;
-    if (p->in_c == p->out_c)
-        for (; i < until; i++, to += LANES, row += p->in_c) vstrbq_s8(to, vldrbq_z_s8(row, g->there));
-    else
+    if (p->in_c == p->out_c) {
+        to = tin_mve_collect(to, row, p->in_c, until - i, g->there);
+        i = until;
+    } else
         for (; i < until; i++, to += LANES, row += p->in_c)
             vstrbq_s8(to, vldrbq_gather_offset_z_s8(row, g->source, g->there));
     for (; i < p->tile_w; i++, to += LANES) vstrbq_s8(to, padding);

@@ -1,8 +1,8 @@
 """Requantization as firmware/core/arch/mve/tin_mve.h does it.
 
 VQRDMULH is TFLite's doubling high multiply. VRSHL rounds half up, and the kernels correct negative ties, but not with
-a fused ReLU: x1 = k * 2^r + 2^(r-1) with k < 0 becomes k + 1 instead of k, both of which are at most zero and thus, with
-the zero point added, at or below the least output.
+a fused ReLU: x1 = k * 2^r + 2^(r-1) with k < 0 becomes k + 1 instead of k, both of which are at most zero and thus,
+with the zero point added, at or below the least output.
 """
 
 from __future__ import annotations

@@ -78,8 +78,8 @@ class Conv2DMve(Conv2D):
         bias, multiplier, shift = folded_bias(self, call), *channel_scales(self, call)
         # An odd last channel is the second of a pair with the one before it.
         first = np.minimum(np.arange(0, len(bias), 2), len(bias) - 2)
-        scales = np.stack([a[first + i] for a, i in
-                           ((bias, 0), (bias, 1), (multiplier, 0), (shift, 0), (multiplier, 1), (shift, 1))], axis=1)  # fmt: skip
+        columns = ((bias, 0), (bias, 1), (multiplier, 0), (shift, 0), (multiplier, 1), (shift, 1))
+        scales = np.stack([a[first + i] for a, i in columns], axis=1)
         return self.Params(
             base.weights.reshape(-1), scales.reshape(-1), base.weights[0].size,
             base.in_h, base.in_w, base.in_c, base.out_w, base.out_c, base.kernel_h, base.kernel_w,
