@@ -26,7 +26,7 @@ TARGET = "cortex-m0plus"
 
 def test_convolutions() -> None:
     rng = np.random.default_rng(1)
-    made, random = convolutions(rng), some(ops.find("CONV_2D"), rng, 40)
+    made, random = convolutions(rng), some(ops.find("CONV_2D"), rng, 25)
     assert set(kernels_used(compiled(merged(made), TARGET))) == {"tin_conv_2d_thumb1"}
     assert not differences(made + random, TARGET)
 
@@ -45,7 +45,7 @@ def test_depthwise_convolutions() -> None:
         *(depthwise(rng, 6, 9, 5, 3, 3, "low", fused_activation_function=a) for a in ("NONE", "RELU", "RELU6")),
         *(depthwise(rng, 9, 7, 3, 3, 3, stride_w=s, stride_h=s, fused_activation_function="NONE") for s in (1, 2) * 8),
     ]
-    random = some(ops.find("DEPTHWISE_CONV_2D"), rng, 40)
+    random = some(ops.find("DEPTHWISE_CONV_2D"), rng, 25)
     model = compiled(merged(made), TARGET)
     assert kernels_used(model).count("tin_depthwise_conv_2d_thumb1") > 60
     assert model.files["many.c"].count(".by_column = 1") > 10
@@ -72,7 +72,7 @@ def test_fully_connected_layers() -> None:
         assert f".scale_words = {words}," in model.files["many.c"]
     assert ".has_outliers = 1" in model.files["many.c"]
     large = [dense(rng, 1, 32, 4, "extreme")]
-    assert not differences(made + large + some(ops.find("FULLY_CONNECTED"), rng, 40), TARGET)
+    assert not differences(made + large + some(ops.find("FULLY_CONNECTED"), rng, 25), TARGET)
 
 
 def run_edited(model: Compiled, graph: Graph, pattern: str, text: str, cases: Sequence[Sequence[Array]]) -> None:

@@ -4,14 +4,16 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <stddef.h>
+
 #include "tin_ops.h"
 #include "tin_patches.h"
 #include "tin_thumb1.h"
 
 /* Where the outputs of the block's pixels go, the first of which is at row y, column x. Only the first `count` exist;
  * the others are the last one once more. */
-static void block6_place(const tin_conv_2d_thumb1_params *p, uint8_t *arena, int32_t y, int32_t x, int32_t count,
-                        tin_block6 *b)
+static TIN_APART void block6_place(const tin_conv_2d_thumb1_params *p, uint8_t *arena, int32_t y, int32_t x,
+                                   int32_t count, tin_block6 *b)
 {
     int8_t *out = (int8_t *)tin_row_out(&p->out, arena, y) + x * p->out_c;
     for (int32_t i = 0; i < TIN_PIXELS; i++) {
@@ -36,47 +38,67 @@ static uint32_t *block6_pack_linear(const tin_conv_2d_thumb1_params *p, const in
     return tin_pack6(to, from, p->in_c);
 }
 
-/* Copies the run of bytes that begins at column x of a row, with padding for what lies outside; returns the copy. */
-static const int8_t *block6_copy(const tin_conv_2d_thumb1_params *p, const int8_t *row, int32_t x, int8_t *to)
+/* A pixel of a block whose windows are gathered a row of taps at a time. */
+typedef struct block6_pixel {
+    int32_t y, at;       /* first input row; bytes from the start of a row to its first tap, perhaps negative */
+    int32_t reaches_out; /* whether some taps lie beside the image */
+    int32_t left, right; /* bytes of a row of taps that lie left of the image, and those from where on it has ended */
+} block6_pixel;
+
+/* Copies a row of taps that begins at `from`, with padding for what lies outside; returns the copy. */
+static TIN_APART const int8_t *block6_copy(const int8_t *from, const block6_pixel *pixel, int32_t run, int8_t pad,
+                                           int8_t *to)
 {
-    const int32_t run = p->kernel_w * p->in_c;
-    const int32_t left = tin_clamp(-x, 0, p->kernel_w) * p->in_c;
-    const int32_t inside = tin_clamp(p->in_w - x, 0, p->kernel_w) * p->in_c;
-    int32_t i = 0;
-    row += x * p->in_c;
-    for (; i < left; i++) to[i] = p->padding[0];
-    for (; i < inside; i++) to[i] = row[i];
-    for (; i < run; i++) to[i] = p->padding[0];
+    for (int32_t i = 0; i < run; i++) to[i] = i < pixel->left || i >= pixel->right ? pad : from[i];
     return to;
 }
 
-/* Packs windows like tin_patches, but a whole row of taps at once also where it reaches beyond the image: it is copied
- * then. That pays where rows of taps are short. */
-static uint32_t *block6_runs(const tin_conv_2d_thumb1_params *p, const uint8_t *arena, int32_t y, int32_t x,
-                             int32_t count, uint32_t *to, int8_t *copies)
+/* The pixels of the block that begins at row y, column x; those from `count` on are the last one once more. */
+static TIN_APART void block6_pixels(const tin_conv_2d_thumb1_params *p, int32_t y, int32_t x, int32_t count,
+                                    block6_pixel *pixel)
 {
-    const int32_t run = p->kernel_w * p->in_c, most_x = p->in_w - p->kernel_w;
-    int32_t ys[TIN_PIXELS], xs[TIN_PIXELS];
-    for (int32_t i = 0; i < TIN_PIXELS; i++) {
-        ys[i] = y * p->stride_h - p->pad_top;
-        xs[i] = x * p->stride_w - p->pad_left;
+    for (int32_t i = 0; i < TIN_PIXELS; i++, pixel++) {
+        const int32_t column = x * p->stride_w - p->pad_left;
+        pixel->y = y * p->stride_h - p->pad_top;
+        pixel->at = column * p->in_c;
+        pixel->left = tin_clamp(-column, 0, p->kernel_w) * p->in_c;
+        pixel->right = tin_clamp(p->in_w - column, 0, p->kernel_w) * p->in_c;
+        pixel->reaches_out = column < 0 || column + p->kernel_w > p->in_w;
         if (i + 1 < count && ++x == p->out_w) {
             x = 0;
             y++;
         }
     }
+}
+
+/* Packs windows like tin_patches, but a whole row of taps at once also where it reaches beyond the image: it is copied
+ * then. That pays where rows of taps are short. */
+static TIN_APART uint32_t *block6_runs(const tin_conv_2d_thumb1_params *p, const uint8_t *arena, int32_t y,
+                                       int32_t x, int32_t count, uint32_t *to, int8_t *copies)
+{
+    const int32_t run = p->kernel_w * p->in_c;
+    block6_pixel pixels[TIN_PIXELS];
+    block6_pixels(p, y, x, count, pixels);
+    const block6_pixel *const end = pixels + TIN_PIXELS;
     for (int32_t k = p->kernel_h, down = 0; k > 0; k--, down += p->dilation_h) {
-        const int8_t *from[TIN_PIXELS], *row = p->padding;
+        const int8_t *from[TIN_PIXELS], **next = from;
         int8_t *copy = copies;
-        int inside = 0;
-        for (int32_t i = 0; i < TIN_PIXELS; i++, copy += run) {
-            if (i == 0 || ys[i] != ys[i - 1]) {
-                inside = ys[i] + down >= 0 && ys[i] + down < p->in_h;
-                if (inside) row = (const int8_t *)tin_row(&p->in, arena, ys[i] + down);
+        for (const block6_pixel *pixel = pixels; pixel != end;) {
+            const int32_t first = pixel->y, row = first + down;
+            if (row < 0 || row >= p->in_h) {
+                do *next++ = p->padding;
+                while (++pixel != end && pixel->y == first);
+                continue;
             }
-            if (!inside) from[i] = p->padding;
-            else if (xs[i] >= 0 && xs[i] <= most_x) from[i] = row + xs[i] * p->in_c;
-            else from[i] = block6_copy(p, row, xs[i], copy);
+            const int8_t *const bytes = (const int8_t *)tin_row(&p->in, arena, row);
+            do {
+                const int8_t *taps = bytes + pixel->at;
+                if (pixel->reaches_out) {
+                    taps = block6_copy(taps, pixel, run, p->padding[0], copy);
+                    copy += run;
+                }
+                *next++ = taps;
+            } while (++pixel != end && pixel->y == first);
         }
         to = tin_pack6(to, from, run);
     }

@@ -60,6 +60,15 @@ tin_pack6:
  *
  *   r0  next word    r1  end    r2, r3  words    r4-r7  sums    r12  starts
  */
+        .macro ADD_TAP
+        ldmia   r0!, {r2, r3}
+        adds    r4, r4, r2
+        adds    r5, r5, r3
+        ldmia   r0!, {r2, r3}
+        adds    r6, r6, r2
+        adds    r7, r7, r3
+        .endm
+
         .section .text.tin_starts6, "ax", %progbits
         .balign 4
         .global tin_starts6
@@ -72,12 +81,11 @@ tin_starts6:
         movs    r5, #0
         movs    r6, #0
         movs    r7, #0
-1:      ldmia   r0!, {r2, r3}
-        adds    r4, r4, r2
-        adds    r5, r5, r3
-        ldmia   r0!, {r2, r3}
-        adds    r6, r6, r2
-        adds    r7, r7, r3
+        subs    r2, r1, r0
+        lsls    r2, r2, #28             /* carry: whether the number of taps is odd */
+        bcs     2f
+1:      ADD_TAP
+2:      ADD_TAP
         cmp     r0, r1
         bne     1b
         lsls    r4, r4, #7

@@ -1,7 +1,8 @@
 /* DEPTHWISE_CONV_2D, int8, for ARMv6-M: windows of up to 3x3, strides of 1 and 2 along the lines.
  *
- * Four channels at a time walk over the whole image, line by line along its longer side. Lines are unpacked just before
- * they are needed (depthwise_lines.h), with the padding around them. Smaller windows are filled up with weights of zero.
+ * Four channels at a time walk over the whole image, line by line along its longer side. Lines are unpacked just
+ * before they are needed (depthwise_lines.h), with the padding around them. Smaller windows are filled up with weights
+ * of zero.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -126,7 +127,8 @@ static void dw_exact_channels(const dw_params *p, const dw_image *m, int32_t ord
 }
 
 /* All lines of the channels at hand. */
-static void dw_run_channels(const dw_params *p, uint8_t *arena, dw_image *m, int32_t row, int32_t lines, int32_t outputs)
+static void dw_run_channels(const dw_params *p, uint8_t *arena, dw_image *m, int32_t row, int32_t lines,
+                            int32_t outputs)
 {
     int32_t next = m->base, slot = 0, order = 0, base = m->base;
     for (int32_t i = 0; i < lines; i++, base += p->stride_across) {

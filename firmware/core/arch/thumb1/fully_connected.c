@@ -15,14 +15,17 @@ static void fc_pack(const int8_t *x, int32_t left, const uint32_t *end, int32_t 
         uint32_t *const start = to++;
         uint32_t sum = 0;
         for (int32_t i = quads; i > 0; i--, x += 4, left -= 4, to += 2) {
+            uint32_t first, second;
             if (left >= 4) {
-                to[0] = (uint32_t)x[1] + ((uint32_t)x[0] << 16);
-                to[1] = (uint32_t)x[3] + ((uint32_t)x[2] << 16);
+                first = (uint32_t)x[1] + ((uint32_t)x[0] << 16);
+                second = (uint32_t)x[3] + ((uint32_t)x[2] << 16);
             } else {
-                to[0] = (left > 0 ? (uint32_t)x[0] << 16 : 0) + (left > 1 ? (uint32_t)x[1] : 0);
-                to[1] = left > 2 ? (uint32_t)x[2] << 16 : 0;
+                first = (left > 0 ? (uint32_t)x[0] << 16 : 0) + (left > 1 ? (uint32_t)x[1] : 0);
+                second = left > 2 ? (uint32_t)x[2] << 16 : 0;
             }
-            sum += to[0] + to[1];
+            to[0] = first;
+            to[1] = second;
+            sum += first + second;
         }
         *start = 0x8000u - 0x00800080u * sum; /* half a unit, less what the weights are too large by */
     }

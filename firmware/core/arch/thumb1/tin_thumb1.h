@@ -11,6 +11,12 @@
 
 #include "tin_math.h"
 
+#if defined(__GNUC__)
+#define TIN_APART __attribute__((noinline)) /* code that needs all registers for itself */
+#else
+#define TIN_APART
+#endif
+
 #define TIN_PIXELS 6       /* of a block */
 #define TIN_UNROLLED 12    /* taps a turn of the loop */
 #define TIN_TAP_CODE 10    /* half the bytes of one tap's code */
