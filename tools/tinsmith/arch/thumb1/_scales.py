@@ -169,7 +169,7 @@ def scales(op: Weighted, call: Call, excess: int | Ints) -> Scales:
 
 
 def common_scales(op: Weighted, call: Call) -> Scales:
-    """The records of a layer whose channels may share a scale: then of one word each, and the others once behind all."""
+    """The records of a layer whose channels may share a scale: then of one word each, the others behind all of them."""
     bias, stairs = staircase(op, call)
     one = Staircase(
         stairs.multiplier[:1], stairs.shift[:1], stairs.lowest.min(keepdims=True), stairs.highest.max(keepdims=True),
