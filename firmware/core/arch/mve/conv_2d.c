@@ -80,10 +80,15 @@ static void gather(const tin_conv_2d_mve_params *p, uint8_t *arena, conv_pixel *
     }
 }
 
-/* All channels of `count` pixels. An odd last channel is computed together with the one before it once more. */
-static void channels(const tin_conv_2d_mve_params *p, tin_mve_block *block, int8_t *out, int32_t count)
+/* Where the outputs of a block of `count` pixels lie. */
+static void place(tin_mve_block *block, int32_t count, int32_t out_c)
 {
-    for (int32_t i = 0; i < 4; i++) block->at[i] = (uint32_t)(tin_min(i, count - 1) * p->out_c);
+    for (int32_t i = 0; i < 4; i++) block->at[i] = (uint32_t)(tin_min(i, count - 1) * out_c);
+}
+
+/* All channels of a block. An odd last channel is computed together with the one before it once more. */
+static void channels(const tin_conv_2d_mve_params *p, tin_mve_block *block, int8_t *out)
+{
     block->weights = p->weights;
     block->scales = p->scales;
     block->out = out;
@@ -114,10 +119,12 @@ TIN_KERNEL void tin_conv_2d_mve(const tin_conv_2d_mve_params *p, uint8_t *arena,
         const int32_t rows = whole ? end - row : 1;
         int8_t *out = (int8_t *)tin_row_out(&p->out, arena, row);
         conv_pixel at = { row * p->stride_h - p->pad_top, -p->pad_left, 0 };
+        place(&block, PIXELS, p->out_c);
         for (int32_t left = rows * p->out_w; left > 0; left -= PIXELS, out += PIXELS * p->out_c) {
             const int32_t count = tin_min(left, PIXELS);
             gather(p, arena, &at, count, block.x);
-            channels(p, &block, out, count);
+            if (count < PIXELS) place(&block, count, p->out_c);
+            channels(p, &block, out);
         }
         row += rows;
     }
