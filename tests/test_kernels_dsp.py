@@ -16,7 +16,7 @@ from numpy.random import Generator
 
 from tinsmith import targets
 from tinsmith.arch.dsp import _matrix
-from tinsmith.arch.dsp._requant import Scaling, high_result, low_result, proved, stage
+from tinsmith.arch.dsp._requant import Scaling, fast_result, fast_stage, proved, signed_result, signed_stage
 from tinsmith.arch.dsp.add import AddDsp
 from tinsmith.arch.dsp.conv_2d import Conv2DDsp
 from tinsmith.arch.dsp.fully_connected import FullyConnectedDsp
@@ -222,27 +222,30 @@ def random_scaling(rng: Generator, channels: int, reach: int) -> Scaling:
 
 
 def test_proved_scales_equal_the_reference_for_every_accumulator() -> None:
-    rng, exact = np.random.default_rng(7), []
+    rng, fast, signed = np.random.default_rng(7), [], []
+    acc = np.arange(-30000, 30001)[None, :]
     for _ in range(150):
         s = random_scaling(rng, 4, 30000)
-        made = stage(s)
-        upper = _matrix.upper_is_exact(made, s)
-        acc = np.arange(-30000, 30001)[None, :]
         inside = (acc >= s.lo[:, None]) & (acc <= s.hi[:, None])
         expected = s.reference(np.broadcast_to(acc, inside.shape))
-        for channels, result in ((made.exact, low_result(made, acc)), (upper, high_result(made, acc))):
-            assert not (inside & (s.clamp(result) != expected))[channels].any()
-        exact.append(upper.mean())
-    assert np.mean(exact) > 0.6
+        for made, result, found in ((fast_stage(s), fast_result, fast), (signed_stage(s), signed_result, signed)):
+            assert not (inside & (s.clamp(result(made, acc)) != expected))[made.exact].any()
+            found.append(made.exact.mean())
+    assert np.mean(fast) > 0.1 and np.mean(signed) > 0.6
 
 
 def test_wrong_constants_are_not_proved() -> None:
     rng = np.random.default_rng(8)
     s = replace(random_scaling(rng, 200, 2**20), shift=-rng.integers(6, 12, 200), zero=3, low=-128, high=127)
-    made = stage(s)
-    assert made.exact.all()
-    for wrong in (replace(made, constant=made.constant + 1), replace(made, signed=~made.signed)):
-        assert not proved(lambda a, wrong=wrong: low_result(wrong, a), s).any()
+    signed, relu = signed_stage(s), replace(s, low=3)
+    assert signed.exact.all()
+    off = replace(signed, constant=signed.constant + 1)
+    assert not proved(lambda a: signed_result(off, a), s).any()
+    fast = fast_stage(relu)
+    assert fast.exact.mean() > 0.8 and not fast_stage(s).exact.any()
+    steep = replace(fast, multiplier=fast.multiplier + fast.multiplier // 1000)
+    assert proved(lambda a: fast_result(steep, a), relu).mean() < 0.05
+    assert not proved(lambda a: fast_result(fast, a), s).any(), "the fast form is not for negative outputs"
 
 
 def test_weights_do_not_grow() -> None:

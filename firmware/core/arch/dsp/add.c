@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "tin_dsp.h"
 #include "tin_math.h"
 #include "tin_ops.h"
 
@@ -26,7 +27,7 @@ static inline int32_t add_scaled(int32_t centred, int32_t multiplier, int32_t sh
 }
 
 /* The sum as it is defined. */
-static void add_plain(const tin_add_dsp_params *p, const int8_t *a, const int8_t *b, int8_t *out)
+static TIN_DSP_RARE void add_plain(const tin_add_dsp_params *p, const int8_t *a, const int8_t *b, int8_t *out)
 {
     for (int32_t i = 0; i < p->inner; i++, a += p->a_inner, b += p->b_inner) {
         const int32_t sum = add_scaled(*a - p->a_zero, p->a_multiplier, p->a_shift) +

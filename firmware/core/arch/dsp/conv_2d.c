@@ -15,8 +15,8 @@ typedef struct conv_pixel {
 } conv_pixel;
 
 /* Copies `count` stretches of bytes. Not inlined: it needs the registers for itself. */
-static __attribute__((noinline)) void conv_copy(int8_t *to, int32_t to_step, const int8_t *from, int32_t from_step,
-                                                int32_t bytes, int32_t count)
+static TIN_DSP_OUTLINE void conv_copy(int8_t *to, int32_t to_step, const int8_t *from, int32_t from_step,
+                                      int32_t bytes, int32_t count)
 {
     for (; count > 0; count--, to += to_step, from += from_step) {
         int32_t i = 0;
@@ -40,8 +40,8 @@ static void conv_inside(int32_t at, int32_t apart, int32_t size, int32_t *first,
 }
 
 /* Puts `rows` rows of taps together, from row y and column x on, part of which lie beyond the image. */
-static void conv_make(const tin_conv_2d_dsp_params *p, const uint8_t *arena, int8_t *to, int32_t rows, int32_t y,
-                      int32_t x)
+static TIN_DSP_OUTLINE void conv_make(const tin_conv_2d_dsp_params *p, const uint8_t *arena, int8_t *to, int32_t rows,
+                                      int32_t y, int32_t x)
 {
     const int32_t in_c = p->in_c, run = p->kernel_w * in_c, apart = p->dilation_w * in_c;
     int32_t first = 0, last = p->kernel_w, top = 0, end = rows;
@@ -157,7 +157,7 @@ static void conv_gather_linear(const tin_conv_2d_dsp_params *p, uint8_t *arena, 
 }
 
 /* Limits other than those of int8. */
-static void conv_limit(int8_t *out, int32_t bytes, int32_t low, int32_t high)
+static TIN_DSP_RARE void conv_limit(int8_t *out, int32_t bytes, int32_t low, int32_t high)
 {
     for (int32_t i = 0; i < bytes; i++) out[i] = (int8_t)tin_clamp(out[i], low, high);
 }
@@ -168,7 +168,7 @@ static void conv_pixels(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t
     const uint32_t *x = (const uint32_t *)(const void *)(arena + p->scratch);
     const int32_t run = p->kernel_w * p->in_c, fast = p->runs[0] * 2 >= p->out_c;
     int8_t *out = (int8_t *)tin_row_out(&p->out, arena, row);
-    conv_state s = { { p->weights, p->first, p->table, x, x, out, out, 0, 0, 0 },
+    conv_state s = { { p->weights, p->first, p->table, x, x, out, 0, 0, out },
                      { { NULL, NULL, NULL, NULL }, { 0, 0, 0, 0 }, p->rows, run & ~3, run & 3 },
                      { row * p->stride_h - p->pad_top, -p->pad_left, 0 },
                      linear ? (const int8_t *)tin_row(&p->in, arena, row) : NULL, 0, 0 };

@@ -23,6 +23,8 @@
     .equ TAIL, 36
     .equ FRAME, 40
 
+    .equ SHIFT, 12                  /* FAST_SHIFT in _requant.py */
+
 /* Four taps, given as bytes in x, of four channels: taps 0 and 2, then 1 and 3. */
 .macro taps x
     ldm     r0!, {r8-r11}
@@ -42,7 +44,7 @@
     smlad   r7, r11, \x, r7
 .endm
 
-/* Two channels from F and S to bytes 0 and 1 of S. Constants as in matrix.S: r3, r8, r9 of the upper one, r10-r12 of
+/* Two channels from F and S to bytes 0 and 1 of S. Constants as in tin_dsp.h: r3, r8, r9 of the upper one, r10-r12 of
  * the lower one. r0 and r1 are changed. */
 .macro scale f, s, name
     ldr     r0, [sp, #SCALES]
@@ -51,23 +53,26 @@
     add     r0, r0, r1
     str     r0, [sp, #SCALES]
     sub     \f, \f, \s
-    lsl     \s, \s, #1
     cmp     r9, #0
-    bmi     .Lsigned\name            /* for both channels, as in matrix.S */
+    bmi     .Lsigned\name
+    lsl     \s, \s, #8
     smmla   \f, \f, r3, r8
-    smmlar  \s, \s, r10, r11
+    smmla   \s, \s, r10, r11
+    ssat    \f, #8, \f, asr #SHIFT
+    ssat    \s, #8, \s, asr #SHIFT
     b       .Lscaled\name
 .Lsigned\name:
     asr     \f, \f, #7
+    lsl     \s, \s, #1
     add     r0, r8, \f, asr #31
     smmlar  \f, \f, r3, r0
     add     r0, r11, \s, asr #31
     smmlar  \s, \s, r10, r0
-.Lscaled\name:
     asr     \f, \f, r9
     asr     \s, \s, r12
     ssat    \f, #8, \f
     ssat    \s, #8, \s
+.Lscaled\name:
     bfi     \s, \f, #8, #8
 .endm
 

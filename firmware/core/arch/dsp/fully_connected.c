@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "tin_dsp.h"
 #include "tin_math.h"
 #include "tin_ops.h"
 
@@ -56,7 +57,7 @@ static void dense_row(const tin_fully_connected_dsp_params *p, const int8_t *x, 
 }
 
 /* A row whose sums need more than 23 bits, or whose scales are odd: parts are added up, and scaled in plain C. */
-static void dense_wide_row(const tin_fully_connected_dsp_params *p, const int8_t *x, int8_t *out)
+static TIN_DSP_RARE void dense_wide_row(const tin_fully_connected_dsp_params *p, const int8_t *x, int8_t *out)
 {
     static const int32_t none[4] = { 0, 0, 0, 0 };
     tin_dsp_dense_args d = { p->weights, none, NULL, 0, NULL, NULL, x, x, x, NULL };

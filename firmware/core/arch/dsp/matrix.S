@@ -19,11 +19,11 @@
     .equ WEIGHTS, 0                 /* in front of the words of the first load */
     .equ TABLE, 8                   /* in front of x */
     .equ X_END, 16
-    .equ OUT_END, 20
-    .equ OUT, 24                    /* in front of the distance of pixel 1 */
-    .equ AT2, 32                    /* in front of that of pixel 3 */
-    .equ AT3, 36
-    .equ FRAME, 40
+    .equ OUT, 20                    /* in front of the distance of pixel 1 */
+    .equ AT_LAST, 28                /* in front of the end of pixel 0's outputs */
+    .equ FRAME, 36
+
+    .equ SHIFT, 12                  /* FAST_SHIFT in _requant.py */
 
 /* Two taps of all pixels times the word in r12: first F, then S. */
 .macro products pixels
@@ -99,24 +99,21 @@
     .balign 2
 .endm
 
-/* Upper channel where the output's low limit is its zero point (ReLU). In: F, S; r0 multiplier, r1 128 * constant + 64,
- * r2 shift + 7. The result replaces F. */
+/* Upper channel. In: F, S; r0 multiplier, r1 constant. The result replaces F. */
 .macro upper f, s
     sub     \f, \f, \s
     smmla   \f, \f, r0, r1
-    asr     \f, \f, r2
-    ssat    \f, #8, \f
+    ssat    \f, #8, \f, asr #SHIFT
 .endm
 
-/* Lower channel of the same. In: S; r3 multiplier, r12 constant, lr shift. The result replaces S. */
+/* Lower channel. In: S; r3 multiplier, r12 constant. The result replaces S. */
 .macro lower s
-    lsl     \s, \s, #1
-    smmlar  \s, \s, r3, r12
-    asr     \s, \s, lr
-    ssat    \s, #8, \s
+    lsl     \s, \s, #8
+    smmla   \s, \s, r3, r12
+    ssat    \s, #8, \s, asr #SHIFT
 .endm
 
-/* Where negative accumulators take one off the constant: r1 is the bare constant, r2 the bare shift; r3 is changed. */
+/* Where negative accumulators take one off the constant. r2 is the shift; r3 is changed. */
 .macro upper_signed f, s
     sub     \f, \f, \s
     asr     \f, \f, #7
@@ -126,20 +123,10 @@
     ssat    \f, #8, \f
 .endm
 
-/* r0 is changed. */
+/* lr is the shift; r0 is changed. */
 .macro lower_signed s
     lsl     \s, \s, #1
     add     r0, r12, \s, asr #31
-    smmlar  \s, \s, r3, r0
-    asr     \s, \s, lr
-    ssat    \s, #8, \s
-.endm
-
-/* r1 is -1 if signed, else 0; r0 is changed. */
-.macro lower_alone s
-    lsl     \s, \s, #1
-    and     r0, r1, \s, asr #31
-    add     r0, r0, r12
     smmlar  \s, \s, r3, r0
     asr     \s, \s, lr
     ssat    \s, #8, \s
@@ -154,9 +141,9 @@ tin_dsp_block\pixels:
     push    {r4-r11, lr}
     vpush   {s16-s31}
     sub     sp, sp, #FRAME
-    ldm     r0, {r1-r10}
+    ldm     r0, {r1-r9}
     mov     r0, sp
-    stm     r0, {r1-r10}
+    stm     r0, {r1-r9}
 
 .Lpair\pixels:
     ldrd    r0, r2, [sp, #WEIGHTS]  /* weights, words of the first load */
@@ -184,7 +171,7 @@ tin_dsp_block\pixels:
     bne.w   .Lmore\pixels
     ldr     lr, [sp, #TABLE]        /* already behind this pair's entry */
     ldmdb   lr, {r0-r3, r12, lr}    /* multiplier, constant, shift of the upper, then of the lower channel */
-    tst     r2, #0xc0000000         /* signed? one channel alone? a shift by a register looks at 8 bits */
+    tst     r2, #0xc0000000         /* signed? one alone? (a shift by a register looks at 8 bits) */
     bne     .Lspecial\pixels
     upper   r4, r5
     upper   r6, r7
@@ -200,18 +187,16 @@ tin_dsp_block\pixels:
     bfi     r5, r4, #8, #8
     bfi     r7, r6, #8, #8
     bfi     r9, r8, #8, #8
-    ldrd    r0, r1, [sp, #OUT]      /* out, and from pixel 0 to pixel 1 */
+    ldrd    r0, r1, [sp, #OUT]      /* out, from pixel 0 to pixel 1 */
+    ldrd    r2, r3, [sp, #AT_LAST]  /* from pixel 0 to the last one, end */
     strh    r7, [r0, r1]
   .if \pixels == 4
-    ldr     r2, [sp, #AT3]
     bfi     r11, r10, #8, #8
     strh    r9, [r0, r1, lsl #1]
     strh    r11, [r0, r2]
   .else
-    ldr     r2, [sp, #AT2]
     strh    r9, [r0, r2]
   .endif
-    ldr     r3, [sp, #OUT_END]
     strh    r5, [r0], #2
     str     r0, [sp, #OUT]
     cmp     r0, r3
@@ -241,19 +226,20 @@ tin_dsp_block\pixels:
     b       .Lstore\pixels
 
 .Lalone\pixels:                     /* the last channel of an odd number */
-    asr     r1, r2, #31
-    lower_alone r5
-    lower_alone r7
-    lower_alone r9
+    lower_signed r5
+    lower_signed r7
+    lower_signed r9
   .if \pixels == 4
-    lower_alone r11
+    lower_signed r11
   .endif
     ldrd    r0, r1, [sp, #OUT]
-    ldrd    r2, r3, [sp, #AT2]
+    ldr     r2, [sp, #AT_LAST]
   .if \pixels == 4
-    strb    r11, [r0, r3]
-  .endif
+    strb    r9, [r0, r1, lsl #1]
+    strb    r11, [r0, r2]
+  .else
     strb    r9, [r0, r2]
+  .endif
     strb    r7, [r0, r1]
     strb    r5, [r0]
     b       .Lreturn\pixels

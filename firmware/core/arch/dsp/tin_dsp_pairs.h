@@ -11,7 +11,7 @@
 #define TIN_DSP_PIXELS 4 /* of the largest block */
 
 /* Two channels of one pixel; the table has their biases, multipliers and shifts as they are. */
-static void tin_dsp_plain(const tin_dsp_block *b, int32_t size, int32_t pixel, int32_t zero, int8_t out[2])
+static TIN_DSP_RARE void tin_dsp_plain(const tin_dsp_block *b, int32_t size, int32_t pixel, int32_t zero, int8_t out[2])
 {
     int32_t upper = b->table[0], lower = b->table[1];
     int32_t load = 0, step = 0;
@@ -49,13 +49,12 @@ static void tin_dsp_run(tin_dsp_block *b, int32_t size, int32_t pairs)
 static void tin_dsp_distances(tin_dsp_block *b, int32_t size, int32_t count, int32_t step)
 {
     b->at1 = tin_min(1, count - 1) * step;
-    b->at2 = tin_min(2, count - 1) * step;
-    b->at3 = size == 4 ? 3 * step : 0;
+    b->at_last = tin_min(size, count) * step - step;
 }
 
 /* All channels of `size` pixels, 3 or 4, of which the first `count` exist. `runs` counts pairs that matrix.S computes,
  * then pairs that plain C does, and so on. */
-static void tin_dsp_pairs(const tin_dsp_block *block, const int32_t *runs, int32_t size, int32_t count,
+static TIN_DSP_RARE void tin_dsp_pairs(const tin_dsp_block *block, const int32_t *runs, int32_t size, int32_t count,
                           int32_t channels, int32_t zero)
 {
     const int32_t words = (int32_t)(block->x_end - block->x) / size;

@@ -11,11 +11,10 @@ from ...graph import Array
 from ...ops._quantized import clamp_limits
 from ...ops._weighted import Weighted, folded_bias
 from ...ops.base import Call
-from ._requant import Scaling, Stage, accumulator_range, high_result, proved, stage
+from ._requant import FAST_LIMIT, Scaling, accumulator_range, fast_stage, signed_stage
 
 MOST_WORDS = 32  # weights that the floating-point registers hold
 SIGNED, ALONE = np.int64(1) << 31, np.int64(1) << 30  # flags in the upper channel's shift
-UPPER_LIMIT = 2**23  # 256 times the upper channel's accumulator must fit 32 bits
 
 
 @dataclass(frozen=True)
@@ -118,30 +117,35 @@ def lanes_fit(pairs: Array) -> Array:
     return fits
 
 
-def scales(op: Weighted, call: Call, steps: Array) -> Scales:
+def scales(op: Weighted, call: Call, steps: Array, alone: bool = True) -> Scales:
     """The table for weights [channels, steps, 2], with every pair's conditions checked.
 
-    An entry is what tin_dsp.h says, or, where they do not hold, biases, multipliers and shifts as they are.
+    An entry is what tin_dsp.h says, or, where no form was proved, biases, multipliers and shifts as they are. With
+    `alone`, the last one of an odd number of channels is marked; else a copy of it stands in for its upper neighbour.
     """
     s = scaling(op, call, steps.reshape(len(steps), -1))
-    made = stage(s)
-    lower, upper = made.exact, upper_is_exact(made, s)
-    there = paired(np.ones(len(lower), bool))
-    good = paired(np.stack([lower, upper], axis=1))
-    exact = good[:, 0, 0] & (good[:, 1, 1] | ~there[:, 1]) & lanes_fit(paired(steps))
+    fast, signed = fast_stage(s), signed_stage(s)
+    missing = ~paired(np.ones(len(steps), bool))[:, 1]
+    lanes = lanes_fit(paired(steps))
+    # The signed form of a multiplier of 0 does not look at the sum.
+    upper = signed.exact & ((signed.multiplier == 0) | (s.lo >= -FAST_LIMIT) & (s.hi < FAST_LIMIT))
+    both_fast = lanes & twice(fast.exact).all(axis=1) & ~(missing & alone)
+    exact = lanes & twice(signed.exact)[:, 0] & (twice(upper)[:, 1] | missing) | both_fast
     bias = paired(folded_bias(op, call).astype(np.int64))
     biases = np.stack([256 * bias[:, 1] + bias[:, 0], bias[:, 0]], axis=1)
-    # The upper channel's shift says for both whether they are signed.
-    relu = s.low >= s.zero
-    of_upper = [made.multiplier, 128 * made.constant + 64 if relu else made.constant,
-                made.right + 7 if relu else made.right | SIGNED]  # fmt: skip
-    of_lower = [made.multiplier, made.constant, made.right]
-    table = [twice(np.stack(of_upper, axis=1))[:, 1], twice(np.stack(of_lower, axis=1))[:, 0]]
-    table[0][:, 2] |= np.where(there[:, 1], 0, ALONE)
-    plain = twice(np.stack([s.multiplier, s.shift, np.zeros_like(s.shift)], axis=1))
-    fast = np.concatenate([biases, *table], axis=1)
-    slow = np.concatenate([bias[:, ::-1], plain[:, 1], plain[:, 0]], axis=1)
-    return Scales(words_of(np.where(exact[:, None], fast, slow)), exact, words_of(slow))
+    none = np.zeros_like(s.shift)
+    of_fast = entries(biases, fast.multiplier, fast.constant, none)
+    of_signed = entries(biases, signed.multiplier, signed.constant, signed.right)
+    of_signed[:, 4] |= SIGNED | ALONE * (missing & alone)
+    plain = entries(bias[:, ::-1], s.multiplier, s.shift, none)
+    table = np.where(both_fast[:, None], of_fast, np.where(exact[:, None], of_signed, plain))
+    return Scales(words_of(table), exact, words_of(plain))
+
+
+def entries(start: Array, *constants: Array) -> Array:
+    """[pairs, 8]: two words each, three constants of the upper and three of the lower channel."""
+    both = twice(np.stack(constants, axis=1))
+    return np.concatenate([start, both[:, 1], both[:, 0]], axis=1)
 
 
 def words_of(values: Array) -> Array:
@@ -152,10 +156,3 @@ def words_of(values: Array) -> Array:
 def twice(array: Array) -> Array:
     """An array [channels, ...] as [pairs, 2, ...]; a missing last channel is like the one before it."""
     return paired(np.concatenate([array, array[-1:]]) if len(array) % 2 else array)
-
-
-def upper_is_exact(made: Stage, s: Scaling) -> Array:
-    """Whether channels may be the upper one of a pair."""
-    fits = (s.lo >= -UPPER_LIMIT) & (s.hi < UPPER_LIMIT)
-    found: Array = made.exact & ((made.multiplier == 0) | (fits & proved(lambda a: high_result(made, a), s)))
-    return found

@@ -3,10 +3,12 @@
 TFLite rounds twice: x1 = floor((a*m + 2^30) / 2^31), then x1 / 2^r rounded half away from zero. Floors nest, so with
 C = 2^(r-1) + zero * 2^r the two steps and the output's zero point are
 
-    floor((a*m + 2^30 + (C - s) * 2^31) / 2^(31+r)),   s = 1 if a < 0 else 0 (0 too where r = 0)
+    floor((a*m + 2^30 + (C - s) * 2^31) / 2^(31+r)),   s = 1 if a < 0 else 0.
 
-and s only matters for results up to the zero point: with a fused ReLU, whose low limit is there, it is left out.
-Doubled, the numerator is SMMLAR(2a, m, C - s); times 256, it is SMMLA(256a, m, 128C + 64) without s.
+Doubled, the numerator is SMMLAR(2a, m, C - s): the signed form. s only matters for results up to the zero point; with
+a fused ReLU, whose low limit is there, it is left out. Then there is a fast form with the same shift for all channels:
+times 256, the numerator is SMMLA(256a, M, ...) with M = m / 2^(r + 7 - FAST_SHIFT), which loses some bits, but
+hardly ever a threshold.
 
 Reference and formula both rise with a. If they agree on both sides of every threshold of the reference within the
 accumulator's range, and at its ends, they agree everywhere: that is what `proved` checks, channel by channel.
@@ -16,13 +18,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from ... import fixed
 from ...graph import Array
 
-MOST_SHIFT = 16  # so that 128 * C fits 32 bits for every zero point
+MOST_SHIFT = 16  # of the signed form, so that sums stay well inside 32 bits
+FAST_SHIFT = 12  # that of matrix.S and dense.S
+FAST_LIMIT = 2**23  # 256 times the accumulator must fit 32 bits
 Formula = Callable[[Array], Array]
 
 
@@ -56,13 +61,12 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Stage:
-    """Constants of floor((a*m + 2^30 + (constant - s) * 2^31) / 2^(31 + right)), int64 [n]; s only where `signed`."""
+    """Constants of one form, int64 [n]. `exact` [n]: proved for the channel's whole range; elsewhere nothing holds."""
 
     multiplier: Array
     constant: Array
     right: Array
-    signed: Array
-    exact: Array  # bool [n]: proved for the channel's whole range; elsewhere nothing holds
+    exact: Array
 
 
 def smmla(a: Array, b: Array, c: Array | int) -> Array:
@@ -116,34 +120,50 @@ def proved(formula: Formula, s: Scaling) -> Array:
     return known
 
 
-def stage(s: Scaling) -> Stage:
-    """Constants for every channel, with their proof.
+def signed_stage(s: Scaling) -> Stage:
+    """The signed form for every channel.
 
     Channels whose shift or range is out of reach may still never change their output: they need no multiplier, and
     with a multiplier of 0 it does not matter whether sums wrap.
     """
     ends = s.reference(fixed.wrap32(np.stack([s.lo, s.hi], axis=1)))
-    usual = (s.shift <= -int(s.low < s.zero)) & (s.shift >= -MOST_SHIFT)
-    usual &= (s.lo >= -(2**30)) & (s.hi < 2**30)
+    usual = (s.shift <= -1) & (s.shift >= -MOST_SHIFT) & (s.lo >= -(2**30)) & (s.hi < 2**30)
     constant = ~usual & (ends[:, 0] == ends[:, 1]) & s.rises
     right = np.where(constant, 1, np.clip(-s.shift, 0, MOST_SHIFT))
     middle = (np.int64(1) << right) >> 1
-    signed = np.full(len(right), s.low < s.zero)
     made = Stage(
         np.where(constant, 0, s.multiplier),
         np.where(constant, 2 * ends[:, 0] + 1, middle + s.zero * (np.int64(1) << right)),
-        right, signed, np.ones(len(right), bool),
+        right, usual,
     )  # fmt: skip
-    return replace(made, exact=constant | (usual & proved(lambda a: low_result(made, a), s)))
+    return replace(made, exact=constant | (usual & proved(partial(signed_result, made), s)))
 
 
-def low_result(t: Stage, a: Array) -> Array:
-    """What the kernels compute from accumulators [n, any] below 2^30."""
-    c = t.constant[:, None] - np.where(t.signed[:, None], a < 0, 0)
-    return np.clip(smmlar(2 * a, t.multiplier[:, None], c) >> t.right[:, None], -128, 127)
+def signed_result(t: Stage, a: Array) -> Array:
+    """What the kernels compute from accumulators [n, any] below 2^30; of a pair's upper channel, below 2^23."""
+    c = t.constant[:, None] - (a < 0)
+    found: Array = np.clip(smmlar(2 * a, t.multiplier[:, None], c) >> t.right[:, None], -128, 127)
+    return found
 
 
-def high_result(t: Stage, a: Array) -> Array:
-    """The same from 256 times accumulators below 2^23, as the upper one of a pair of channels comes."""
-    relu = smmla(256 * a, t.multiplier[:, None], 128 * t.constant[:, None] + 64) >> (t.right[:, None] + 7)
-    return np.where(t.signed[:, None], low_result(t, a), np.clip(relu, -128, 127))
+def fast_stage(s: Scaling) -> Stage:
+    """The fast form for every channel: the multiplier rounded down, or up if only that is right."""
+    lost = FAST_SHIFT - 7 + s.shift
+    fits = (lost <= 0) & (s.shift > -FAST_SHIFT) & (s.low >= s.zero)
+    fits &= (s.lo >= -FAST_LIMIT) & (s.hi < FAST_LIMIT)
+    half = np.int64(1) << np.clip(FAST_SHIFT - 1 + s.shift, 0, FAST_SHIFT)  # what is half a unit of x1
+    constant = ((np.int64(2) * s.zero + 1) << (FAST_SHIFT - 1)) + half
+    right = np.full(len(half), FAST_SHIFT)
+    exact, multiplier = np.zeros(len(half), bool), s.multiplier
+    for up in (1, 0):
+        tried = (s.multiplier >> np.clip(-lost, 0, 31)) + up * (lost < 0)
+        made = Stage(tried, constant, right, fits)
+        found = fits & proved(partial(fast_result, made), s)
+        exact, multiplier = exact | found, np.where(found, tried, multiplier)
+    return Stage(multiplier, constant, right, exact)
+
+
+def fast_result(t: Stage, a: Array) -> Array:
+    """What the kernels compute from accumulators [n, any] below 2^23."""
+    found: Array = np.clip(smmla(256 * a, t.multiplier[:, None], t.constant[:, None]) >> FAST_SHIFT, -128, 127)
+    return found

@@ -10,7 +10,7 @@ from ...graph import Array
 from ...ops._quantized import clamp_limits
 from ...ops.base import I8, I32, Call, I32s, note
 from ...ops.fully_connected import FullyConnected
-from ._matrix import ALONE, lanes_fit, ordered, paired, scales, weight_words
+from ._matrix import lanes_fit, ordered, paired, scales, weight_words
 
 QUAD = 4  # channels at a time, and taps in a word of the input
 
@@ -46,11 +46,9 @@ class FullyConnectedDsp(FullyConnected):
 
     def params(self, call: Call) -> Params:
         steps = self.steps(call)
-        words, found = weight_words(paired(steps)), scales(self, call, steps)
+        words, found = weight_words(paired(steps)), scales(self, call, steps, alone=False)
         wide = not found.exact.all()
         table = found.plain if wide else found.table
-        if not wide:
-            table[:, 4] &= ~np.int32(ALONE)  # missing channels are computed, but not stored
         if len(words) % 2:
             words, table = (np.concatenate([a, a[-1:]]) for a in (words, table))
         pairs, steps = words.shape
