@@ -12,3 +12,9 @@ import pytest
 def zoo() -> Path:
     """The folder of public models."""
     return needs.zoo()
+
+
+@pytest.fixture(scope="session")
+def cross_tools() -> None:
+    """Compilers and emulators of all targets."""
+    needs.programs("arm-none-eabi-gcc", "qemu-system-arm", "riscv64-unknown-elf-gcc", "qemu-system-riscv32")
