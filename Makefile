@@ -53,6 +53,15 @@ format: setup ## Format the Python code
 fuzz: setup ## Feed damaged models to the importer; RUNS=1000000
 	$(BIN)/python tests/fuzz/importer.py --runs $(RUNS)
 
+.PHONY: bench
+bench: setup ## Measure all models on all cores, and the peers; write bench/results.md, tables and charts
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python bench/run.py
+
+.PHONY: bench-diff
+bench-diff: setup ## Measure again; fail if a committed figure got worse
+	$(BIN)/python bench/diff.py
+
 .PHONY: generate
 generate: setup ## Write firmware/core/tin_ops.h and docs/ops.md anew from the table of ops
 	$(BIN)/python -m tinsmith.generate
