@@ -1,7 +1,7 @@
 /* DEPTHWISE_CONV_2D, int8, for cores with integer vectors: sixteen channels at a time.
  *
- * What the windows of a few pixels see of sixteen channels is copied to scratch, [rows][columns][16], padding included.
- * Products of bytes fill 16 bits, and two of them fit if their weights are not both -128; sums of such pairs are widened.
+ * What the windows of a few pixels see of sixteen channels is copied to scratch, [rows][columns][16], with padding.
+ * Products of bytes fill 16 bits, and two of them fit if their weights are not both -128; such sums are widened.
  * VMULLB and VMULLT part even and odd lanes, twice: accumulator k holds lanes 4 * i + (0, 2, 1, 3)[k].
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -13,14 +13,14 @@
 #include "tin_mve_nine.h"
 #include "tin_ops.h"
 
-#define LANES 16
+#define MVE_LANES 16
 
-typedef struct dw_sums {
+typedef struct mve_sums {
     int32x4_t k0, k1, k2, k3;
-} dw_sums;
+} mve_sums;
 
 /* One group of channels of a row. */
-typedef struct dw_group {
+typedef struct mve_group {
     const int8_t *weights;     /* [taps][16] */
     const int32_t *bias;       /* [4][4], as sums lie */
     const int32_t *multiplier; /* the same */
@@ -28,9 +28,9 @@ typedef struct dw_group {
     mve_pred16_t there;        /* channels that exist */
     uint8x16_t source;         /* their places in the input, from `first` on */
     int32_t first;
-} dw_group;
+} mve_group;
 
-TIN_MVE_INLINE void add_wide(dw_sums *s, int16x8_t even, int16x8_t odd)
+TIN_MVE_INLINE void mve_add_wide(mve_sums *s, int16x8_t even, int16x8_t odd)
 {
     s->k0 = vaddq_s32(s->k0, vmovlbq_s16(even));
     s->k1 = vaddq_s32(s->k1, vmovltq_s16(even));
@@ -38,13 +38,13 @@ TIN_MVE_INLINE void add_wide(dw_sums *s, int16x8_t even, int16x8_t odd)
     s->k3 = vaddq_s32(s->k3, vmovltq_s16(odd));
 }
 
-TIN_MVE_INLINE void add_one(dw_sums *s, const int8_t *x, const int8_t *w)
+TIN_MVE_INLINE void mve_add_one(mve_sums *s, const int8_t *x, const int8_t *w)
 {
     const int8x16_t xs = vldrbq_s8(x), ws = vldrbq_s8(w);
-    add_wide(s, vmullbq_int_s8(xs, ws), vmulltq_int_s8(xs, ws));
+    mve_add_wide(s, vmullbq_int_s8(xs, ws), vmulltq_int_s8(xs, ws));
 }
 
-TIN_MVE_INLINE void add_two(dw_sums *s, const int8_t *x0, const int8_t *w0, const int8_t *x1, const int8_t *w1)
+TIN_MVE_INLINE void mve_add_two(mve_sums *s, const int8_t *x0, const int8_t *w0, const int8_t *x1, const int8_t *w1)
 {
     int8x16_t xs = vldrbq_s8(x0), ws = vldrbq_s8(w0);
     int16x8_t even = vmullbq_int_s8(xs, ws), odd = vmulltq_int_s8(xs, ws);
@@ -52,58 +52,67 @@ TIN_MVE_INLINE void add_two(dw_sums *s, const int8_t *x0, const int8_t *w0, cons
     ws = vldrbq_s8(w1);
     even = vaddq_s16(even, vmullbq_int_s8(xs, ws));
     odd = vaddq_s16(odd, vmulltq_int_s8(xs, ws));
-    add_wide(s, even, odd);
+    mve_add_wide(s, even, odd);
 }
 
-TIN_MVE_INLINE void sum_taps(dw_sums *s, const tin_depthwise_conv_2d_mve_params *p, const int8_t *x, const int8_t *w)
+TIN_MVE_INLINE void mve_sum_taps(mve_sums *s, const tin_depthwise_conv_2d_mve_params *p, const int8_t *x,
+                                 const int8_t *w)
 {
-    const int32_t step = p->dilation_w * LANES;
-    for (int32_t i = 0; i < p->kernel_h; i++, x += p->tile_w * LANES) {
+    const int32_t step = p->dilation_w * MVE_LANES;
+    for (int32_t i = 0; i < p->kernel_h; i++, x += p->tile_w * MVE_LANES) {
         const int8_t *at = x;
         int32_t left = p->kernel_w;
-        for (; left >= 2; left -= 2, at += 2 * step, w += 2 * LANES) add_two(s, at, w, at + step, w + LANES);
+        for (; left >= 2; left -= 2, at += 2 * step, w += 2 * MVE_LANES)
+            mve_add_two(s, at, w, at + step, w + MVE_LANES);
         if (left > 0) {
-            add_one(s, at, w);
-            w += LANES;
+            mve_add_one(s, at, w);
+            w += MVE_LANES;
         }
     }
 }
 
-TIN_MVE_INLINE int32x4_t scaled(const dw_group *g, int32x4_t x, int32_t k)
+TIN_MVE_INLINE int32x4_t mve_scaled(const mve_group *g, int32x4_t x, int32_t k)
 {
     return tin_mve_requantize(x, vldrwq_s32(g->multiplier + 4 * k), vldrbq_s32(g->shift + 4 * k));
 }
 
 /* Sixteen outputs in order. Narrowing saturates, and beyond 16 bits the zero point makes no difference. */
-TIN_MVE_INLINE int8x16_t narrowed(const tin_depthwise_conv_2d_mve_params *p, const dw_group *g, const dw_sums *s)
+TIN_MVE_INLINE int8x16_t mve_narrowed(const tin_depthwise_conv_2d_mve_params *p, const mve_group *g, const mve_sums *s)
 {
     const int16_t zero = (int16_t)p->out_zero;
-    int16x8_t even = vqmovnbq_s32(vdupq_n_s16(0), scaled(g, s->k0, 0));
-    even = vqmovntq_s32(even, scaled(g, s->k1, 1));
-    int16x8_t odd = vqmovnbq_s32(vdupq_n_s16(0), scaled(g, s->k2, 2));
-    odd = vqmovntq_s32(odd, scaled(g, s->k3, 3));
+    int16x8_t even = vqmovnbq_s32(vdupq_n_s16(0), mve_scaled(g, s->k0, 0));
+    even = vqmovntq_s32(even, mve_scaled(g, s->k1, 1));
+    int16x8_t odd = vqmovnbq_s32(vdupq_n_s16(0), mve_scaled(g, s->k2, 2));
+    odd = vqmovntq_s32(odd, mve_scaled(g, s->k3, 3));
     const int8x16_t y = vqmovnbq_s16(vdupq_n_s8(0), vqaddq_n_s16(even, zero));
     return vqmovntq_s16(y, vqaddq_n_s16(odd, zero));
 }
 
 /* `count` neighbouring pixels of a group. */
-static void any_pixels(const tin_depthwise_conv_2d_mve_params *p, const dw_group *g, const int8_t *x, int8_t *out,
+static void mve_any_pixels(const tin_depthwise_conv_2d_mve_params *p, const mve_group *g, const int8_t *x, int8_t *out,
                        int32_t count)
 {
     const int8x16_t low = vdupq_n_s8(p->low), high = vdupq_n_s8(p->high);
-    for (; count > 0; count--, x += p->stride_w * LANES, out += p->out_c) {
-        dw_sums s = { vldrwq_s32(g->bias), vldrwq_s32(g->bias + 4), vldrwq_s32(g->bias + 8), vldrwq_s32(g->bias + 12) };
-        sum_taps(&s, p, x, g->weights);
-        vstrbq_p_s8(out, vminq_s8(vmaxq_s8(narrowed(p, g, &s), low), high), g->there);
+    for (; count > 0; count--, x += p->stride_w * MVE_LANES, out += p->out_c) {
+        mve_sums s = { vldrwq_s32(g->bias), vldrwq_s32(g->bias + 4), vldrwq_s32(g->bias + 8),
+                       vldrwq_s32(g->bias + 12) };
+        mve_sum_taps(&s, p, x, g->weights);
+        vstrbq_p_s8(out, vminq_s8(vmaxq_s8(mve_narrowed(p, g, &s), low), high), g->there);
     }
 }
 
-static void nine_pixels(const tin_depthwise_conv_2d_mve_params *p, const dw_group *g, const int8_t *x, int8_t *out,
+static void mve_nine_pixels(const tin_depthwise_conv_2d_mve_params *p, const mve_group *g, const int8_t *x, int8_t *out,
                         int32_t count)
 {
-    tin_mve_nine_block block = { x,       p->tile_w * LANES, p->stride_w * LANES, g->weights + 4 * LANES, g->shift,
-                                 g->bias, g->multiplier,     0,                   out,                    p->out_c,
-                                 count,   g->there,          p->out_zero,         { 0 },                  { 0 } };
+    tin_mve_nine_block block = { .x = x, .out = out, .out_step = p->out_c, .count = count };
+    block.row = p->tile_w * MVE_LANES;
+    block.step = p->stride_w * MVE_LANES;
+    block.middle = g->weights + 4 * MVE_LANES;
+    block.shift = g->shift;
+    block.bias = g->bias;
+    block.multiplier = g->multiplier;
+    block.there = g->there;
+    block.zero = p->out_zero;
     vstrbq_s8(block.low, vdupq_n_s8(p->low));
     vstrbq_s8(block.high, vdupq_n_s8(p->high));
     if (p->relu)
@@ -113,41 +122,41 @@ static void nine_pixels(const tin_depthwise_conv_2d_mve_params *p, const dw_grou
 }
 
 /* Copies a group's channels of input columns x to x + tile_w - 1. */
-static void copy_row(const tin_depthwise_conv_2d_mve_params *p, const dw_group *g, const int8_t *row, int32_t x,
+static void mve_copy_row(const tin_depthwise_conv_2d_mve_params *p, const mve_group *g, const int8_t *row, int32_t x,
                      int8_t *to)
 {
     const int8x16_t padding = vdupq_n_s8(p->pad_value);
     const int32_t from = row ? tin_clamp(-x, 0, p->tile_w) : p->tile_w, until = tin_clamp(p->in_w - x, from, p->tile_w);
     int32_t i = 0;
-    for (; i < from; i++, to += LANES) vstrbq_s8(to, padding);
+    for (; i < from; i++, to += MVE_LANES) vstrbq_s8(to, padding);
     if (until > from) row += (x + from) * p->in_c + g->first;
     if (p->in_c == p->out_c) {
         to = tin_mve_collect(to, row, p->in_c, until - i, g->there);
         i = until;
     } else
-        for (; i < until; i++, to += LANES, row += p->in_c)
+        for (; i < until; i++, to += MVE_LANES, row += p->in_c)
             vstrbq_s8(to, vldrbq_gather_offset_z_s8(row, g->source, g->there));
-    for (; i < p->tile_w; i++, to += LANES) vstrbq_s8(to, padding);
+    for (; i < p->tile_w; i++, to += MVE_LANES) vstrbq_s8(to, padding);
 }
 
-static void copy_tile(const tin_depthwise_conv_2d_mve_params *p, uint8_t *arena, const dw_group *g, int32_t y,
+static void mve_copy_tile(const tin_depthwise_conv_2d_mve_params *p, uint8_t *arena, const mve_group *g, int32_t y,
                       int32_t x)
 {
     int8_t *to = (int8_t *)arena + p->scratch;
-    for (int32_t i = 0; i < p->kernel_h; i++, y += p->dilation_h, to += p->tile_w * LANES) {
+    for (int32_t i = 0; i < p->kernel_h; i++, y += p->dilation_h, to += p->tile_w * MVE_LANES) {
         const int inside = y >= 0 && y < p->in_h;
-        copy_row(p, g, inside ? (const int8_t *)tin_row(&p->in, arena, y) : NULL, x, to);
+        mve_copy_row(p, g, inside ? (const int8_t *)tin_row(&p->in, arena, y) : NULL, x, to);
     }
 }
 
-static dw_group group_at(const tin_depthwise_conv_2d_mve_params *p, int32_t c)
+static mve_group mve_group_at(const tin_depthwise_conv_2d_mve_params *p, int32_t c)
 {
     const int32_t multiplier = p->out_c / p->in_c;
-    uint8_t source[LANES];
-    dw_group g = { p->weights + c * p->kernel_h * p->kernel_w, p->bias + c, p->multiplier + c, p->shift + c,
+    uint8_t source[MVE_LANES];
+    mve_group g = { p->weights + c * p->kernel_h * p->kernel_w, p->bias + c, p->multiplier + c, p->shift + c,
                    vctp8q((uint32_t)(p->out_c - c)), vdupq_n_u8(0), c / multiplier };
     if (multiplier > 1) {
-        for (int32_t i = 0; i < LANES; i++) source[i] = (uint8_t)((c + i) / multiplier - g.first);
+        for (int32_t i = 0; i < MVE_LANES; i++) source[i] = (uint8_t)((c + i) / multiplier - g.first);
         g.source = vldrbq_u8(source);
     }
     return g;
@@ -162,14 +171,14 @@ TIN_KERNEL void tin_depthwise_conv_2d_mve(const tin_depthwise_conv_2d_mve_params
         const int32_t y = row * p->stride_h - p->pad_top;
         for (int32_t x = 0; x < p->out_w; x += p->tile_out) {
             const int32_t count = tin_min(p->out_w - x, p->tile_out);
-            for (int32_t c = 0; c < p->out_c; c += LANES) {
-                const dw_group g = group_at(p, c);
+            for (int32_t c = 0; c < p->out_c; c += MVE_LANES) {
+                const mve_group g = mve_group_at(p, c);
                 int8_t *to = out + x * p->out_c + c;
-                copy_tile(p, arena, &g, y, x * p->stride_w - p->pad_left);
+                mve_copy_tile(p, arena, &g, y, x * p->stride_w - p->pad_left);
                 if (p->nine)
-                    nine_pixels(p, &g, tile, to, count);
+                    mve_nine_pixels(p, &g, tile, to, count);
                 else
-                    any_pixels(p, &g, tile, to, count);
+                    mve_any_pixels(p, &g, tile, to, count);
             }
         }
     }

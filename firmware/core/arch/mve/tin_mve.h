@@ -1,4 +1,4 @@
-/* What the kernels for cores with integer vectors (Helium) share: dot products and requantization.
+/* What the kernels for cores with integer vectors (Helium) share: copying and requantization.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -9,34 +9,6 @@
 #include <stdint.h>
 
 #define TIN_MVE_INLINE static inline __attribute__((always_inline))
-
-/* Four dot products of `bytes` (above 0) with one shared operand: sums[i] += one * four[i]. The loop's last round is
- * predicated: nothing is read behind the operands' ends. */
-TIN_MVE_INLINE void tin_mve_dot4(int32_t sums[4], const int8_t *one, const int8_t *const four[4], int32_t bytes)
-{
-    int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3];
-    const int8_t *p = four[0], *q = four[1], *r = four[2], *s = four[3];
-    __asm__("dlstp.8 lr, %[bytes]\n"
-            "1:\n\t"
-            "vldrb.8 q0, [%[one]], #16\n\t"
-            "vldrb.8 q1, [%[p]], #16\n\t"
-            "vmladava.s8 %[a], q0, q1\n\t"
-            "vldrb.8 q2, [%[q]], #16\n\t"
-            "vmladava.s8 %[b], q0, q2\n\t"
-            "vldrb.8 q1, [%[r]], #16\n\t"
-            "vmladava.s8 %[c], q0, q1\n\t"
-            "vldrb.8 q2, [%[s]], #16\n\t"
-            "vmladava.s8 %[d], q0, q2\n\t"
-            "letp lr, 1b"
-            : [a] "+Te"(a), [b] "+Te"(b), [c] "+Te"(c), [d] "+Te"(d), [one] "+r"(one), [p] "+r"(p), [q] "+r"(q),
-              [r] "+r"(r), [s] "+r"(s)
-            : [bytes] "r"(bytes)
-            : "lr", "q0", "q1", "q2", "memory");
-    sums[0] = a;
-    sums[1] = b;
-    sums[2] = c;
-    sums[3] = d;
-}
 
 /* Copies `bytes`, and no byte more; returns the end. */
 TIN_MVE_INLINE int8_t *tin_mve_copy(int8_t *to, const int8_t *from, int32_t bytes)
