@@ -222,7 +222,9 @@ def random_scaling(rng: Generator, channels: int, reach: int) -> Scaling:
 
 
 def test_proved_scales_equal_the_reference_for_every_accumulator() -> None:
-    rng, fast, signed = np.random.default_rng(7), [], []
+    rng = np.random.default_rng(7)
+    fast: list[float] = []
+    signed: list[float] = []
     acc = np.arange(-30000, 30001)[None, :]
     for _ in range(150):
         s = random_scaling(rng, 4, 30000)
@@ -230,7 +232,7 @@ def test_proved_scales_equal_the_reference_for_every_accumulator() -> None:
         expected = s.reference(np.broadcast_to(acc, inside.shape))
         for made, result, found in ((fast_stage(s), fast_result, fast), (signed_stage(s), signed_result, signed)):
             assert not (inside & (s.clamp(result(made, acc)) != expected))[made.exact].any()
-            found.append(made.exact.mean())
+            found.append(float(made.exact.mean()))
     assert np.mean(fast) > 0.1 and np.mean(signed) > 0.6
 
 
