@@ -104,7 +104,12 @@ static void mve_any_pixels(const tin_depthwise_conv_2d_mve_params *p, const mve_
 static void mve_nine_pixels(const tin_depthwise_conv_2d_mve_params *p, const mve_group *g, const int8_t *x, int8_t *out,
                         int32_t count)
 {
-    tin_mve_nine_block block = { .x = x, .out = out, .out_step = p->out_c, .count = count };
+    tin_mve_nine_block block;
+    block.x = x;
+    block.out = out;
+    block.out_step = p->out_c;
+    block.count = count;
+    block.unused = 0;
     block.row = p->tile_w * MVE_LANES;
     block.step = p->stride_w * MVE_LANES;
     block.middle = g->weights + 4 * MVE_LANES;

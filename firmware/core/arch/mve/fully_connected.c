@@ -51,8 +51,9 @@ TIN_KERNEL void tin_fully_connected_mve(const tin_fully_connected_mve_params *p,
     for (; row < end; row++) {
         const int8_t *x = (const int8_t *)tin_row(&p->in, arena, row);
         int8_t *out = (int8_t *)tin_row_out(&p->out, arena, row);
-        const int8_t *w[MVE_CHANNELS] = { p->weights };
-        for (int32_t c = 0; c < out_c; c += MVE_CHANNELS, w[0] += MVE_CHANNELS * in_c) {
+        const int8_t *w[MVE_CHANNELS];
+        for (int32_t c = 0; c < out_c; c += MVE_CHANNELS) {
+            w[0] = p->weights + c * in_c;
             /* Channels that do not exist are like the last one, and not stored. */
             for (int32_t i = 1; i < MVE_CHANNELS; i++) w[i] = w[i - 1] + (c + i < out_c ? in_c : 0);
             const mve_pred16_t there = vctp32q((uint32_t)(out_c - c));

@@ -23,7 +23,7 @@ typedef struct tin_mve_block {
     int32_t zero;                    /* the output's zero point */
     int32_t unused;
     int32_t low[4], high[4];         /* limits of outputs, four times */
-    uint32_t at[4];                  /* bytes from the first pixel's outputs to those of all three; the last one twice */
+    uint32_t at[4];                  /* bytes from the first pixel's outputs to those of the three, the last twice */
     const int8_t *weights;           /* [channels][bytes] */
     int32_t bytes;
     const int32_t *scales;           /* a pair's biases; multiplier and shift of the first, of the second */
