@@ -35,6 +35,15 @@ def assembled(
     }
 
 
+def updated(before: Results, part: Results) -> Results:
+    """Results with some of our own rows measured anew. Raises InputError if other tools made the rest."""
+    if strange := [name for name, version in part["tools"].items() if before["tools"].get(name, version) != version]:
+        raise InputError(f"{', '.join(strange)}: another version made the other results; measure everything")
+    rows = {(row["model"], row["target"], row["mode"]): row for row in (*before["tinsmith"], *part["tinsmith"])}
+    tools = {**before["tools"], **part["tools"]}
+    return assembled(list(rows.values()), before["others"], before["refused"], tools, before["peers"])
+
+
 def text(results: Results) -> str:
     """JSON with a row, or a layer, on a line, so that changes are seen line by line."""
     parts = []

@@ -2,6 +2,7 @@
 
     python bench/run.py                       everything; writes bench/results.json and what follows from it
     python bench/run.py --only kws_int8       some; prints, and writes nothing
+    python bench/run.py --only /rv32imc --update  some; the others stay as results.json has them
     python bench/run.py --render              measures nothing; writes tables and charts from results.json
 
 It needs the model zoo (TINSMITH_ZOO), compilers and emulators; peers and charts if they are installed.
@@ -28,6 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", default=[], metavar="MODEL[/TARGET[/MODE]]",
                         help="measure these alone, without peers; may be repeated; MODEL may be empty")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument("--update", action="store_true", help="with --only: put these into results.json")
     parser.add_argument("--render", action="store_true", help="write tables and charts from results.json")
     parser.add_argument("--jobs", type=int, default=2, help="measurements at a time (default: %(default)s)")
     return parser.parse_args()
@@ -65,6 +67,8 @@ def main() -> int:
         write(found)
         for sentence in peers.absent():
             print(f"note: {sentence}", file=sys.stderr)
+    elif options.update:
+        write(results.updated(results.load(), found))
     if options.json:
         print(json.dumps(found, indent=2))
     else:
