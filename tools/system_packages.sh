@@ -25,6 +25,7 @@ compiles() { echo '#include <stdio.h>' | gcc -E -; }
 need gcc program gcc
 need libc6-dev compiles
 need clang program clang
+need g++ program g++
 need cmake program cmake
 need make program make
 need "${python##*/}-venv" "$python" -c 'import ensurepip, venv'
