@@ -62,7 +62,7 @@ def instructions(found: Results) -> Figure:
     axes.set_ylabel("instructions, TFLM = 1")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_title("Instructions of one inference, relative to TensorFlow Lite Micro (below 1 is less)", fontsize=10)
-    figure.legend(frameon=False, fontsize=8, ncols=4, loc="outside lower center")
+    figure.legend(frameon=False, fontsize=8, ncols=2, loc="outside lower center")
     return figure
 
 

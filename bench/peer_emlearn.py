@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import warnings
+from contextlib import chdir
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -76,7 +77,8 @@ def _floats(graph: Graph, node: Node) -> tuple[Floats, Floats]:
 
 def generate(net: Network, folder: Path) -> Generated:
     """Its C, in the form that it calls loadable: "inline" ends in an exception for dense networks in this version."""
-    with warnings.catch_warnings():
+    # It tries the network on this computer, too, and leaves that in the current folder.
+    with chdir(folder), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it imports distutils
         import emlearn
         from emlearn.common import get_include_dir

@@ -216,11 +216,15 @@ def test_the_file_for_bakenn_computes_the_same(zoo: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "variant", "outputs"), [("bakenn", "cmsis_nn", "equal"), ("emlearn", "float32", "close")]
 )
-def test_peers_compute_what_they_should(name: str, variant: str, outputs: str) -> None:
+def test_peers_compute_what_they_should(
+    name: str, variant: str, outputs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     needs.zoo()
     pytest.importorskip(name)
+    monkeypatch.chdir(tmp_path)
     row = peers.measure(peers.PeerTask(name, "hello_world_int8", "cortex-m4", variant))
     assert row["outputs"] == outputs and row["instructions"] > 1000
+    assert not list(tmp_path.iterdir()), "something was left behind"
 
 
 def test_what_peers_refuse_is_told_in_their_words(committed: Any) -> None:
