@@ -40,6 +40,14 @@ class Window:
     y: Axis
     x: Axis
 
+    @property
+    def reaches_out(self) -> bool:
+        """Whether it lies partly beyond the image for some output."""
+        return any(
+            a.before > 0 or (a.out - 1) * a.stride - a.before + (a.kernel - 1) * a.dilation >= a.size
+            for a in (self.y, self.x)
+        )
+
 
 class Windowed(Op):
     """Base of ops with `padding`, `stride_h`, `stride_w` and explicit `pads` ((top, bottom), (left, right))

@@ -54,18 +54,12 @@ class Conv2DDsp(Conv2D):
         assert weights is not None
         return ordered(weights.reshape(len(weights), -1), weights.shape[1])
 
-    def padded(self, call: Call) -> bool:
-        """Whether some window reaches beyond the image."""
-        axes = (self.window(call).y, self.window(call).x)
-        ends = [(a.out - 1) * a.stride - a.before + (a.kernel - 1) * a.dilation for a in axes]
-        return any(a.before > 0 or end >= a.size for a, end in zip(axes, ends, strict=True))
-
     def scratch_bytes(self, call: Call) -> int:
         """Words of all pixels, and, where rows of taps are put together, room for some of each pixel."""
         _, kernel_h, kernel_w, in_c = call.input(1).shape
         per_run = (kernel_w * in_c + 1) // 2
         words = Chunks.of(kernel_h * per_run).total
-        made = self.padded(call) or call.attrs.dilation_w_factor > 1
+        made = self.window(call).reaches_out or call.attrs.dilation_w_factor > 1
         return MOST_PIXELS * (4 * words + (self.rows_at_once(call) * kernel_w * in_c if made else 0))
 
     def rows_at_once(self, call: Call) -> int:
@@ -78,7 +72,8 @@ class Conv2DDsp(Conv2D):
         steps = self.steps(call)
         chunks, scale = Chunks.of(steps.shape[1]), scales(self, call, steps)
         words = in_loading_order(weight_words(paired(steps)), chunks)
-        linear = base.kernel_h * base.kernel_w * base.stride_h * base.stride_w == 1 and not self.padded(call)
+        pointwise = base.kernel_h * base.kernel_w * base.stride_h * base.stride_w == 1
+        linear = pointwise and not self.window(call).reaches_out
         return self.Params(
             words.reshape(-1), scale.table.reshape(-1), scale.runs, chunks.total,
             base.in_h, base.in_w, base.in_c, base.out_w, base.out_c, base.kernel_h, base.kernel_w,

@@ -8,7 +8,6 @@ import numpy as np
 
 from ...ops._conv import ConvParams
 from ...ops._weighted import folded_bias
-from ...ops._window import Axis
 from ...ops.base import I8, I16, I32, Call, I8s, I32s, note
 from ...ops.conv_2d import Conv2D
 from ._scales import channel_scales, ignores_negative
@@ -56,7 +55,7 @@ class Conv2DMve(Conv2D):
         """Whether windows are bytes that lie one behind the other in the input."""
         window = self.window(call)
         neighbours = window.y.kernel == 1 and (window.x.kernel == 1 or window.x.dilation == 1)
-        return neighbours and inside(window.y) and inside(window.x)
+        return neighbours and not window.reaches_out
 
     def separation(self, call: Call, index: int) -> int | None:
         below = super().separation(call, index)
@@ -87,9 +86,3 @@ class Conv2DMve(Conv2D):
             int(self.is_direct(call)), int(ignores_negative(self, call)), base.pad_value,
             base.low, base.high, base.out_zero,
         )  # fmt: skip
-
-
-def inside(axis: Axis) -> bool:
-    """Whether no window reaches beyond the image."""
-    last = (axis.out - 1) * axis.stride - axis.before + (axis.kernel - 1) * axis.dilation
-    return axis.before <= 0 and last < axis.size

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...graph import Array
 from ...ops._conv import ConvParams
 from ...ops._window import Axis
 from ...ops.base import I8, I16, I32, Call, I8s, I32s, U8s, note
 from ...ops.conv_2d import Conv2D
+from ..word.conv_2d import flat_weights
 from ._pack import cut, shifted
 from ._scales import scales
 
@@ -65,9 +65,8 @@ class Conv2DThumb1(Conv2D):
     def gathers_runs(self, call: Call) -> bool:
         """Whether rows of taps that reach beyond the image are copied."""
         window = self.window(call)
-        padded = reaches_out(window.y) or reaches_out(window.x)
         contiguous = window.x.dilation == 1 or window.x.kernel == 1
-        return padded and contiguous and self.run(call) <= LONGEST_RUN
+        return window.reaches_out and contiguous and self.run(call) <= LONGEST_RUN
 
     def separation(self, call: Call, index: int) -> int | None:
         window = self.window(call)
@@ -83,7 +82,7 @@ class Conv2DThumb1(Conv2D):
         chunk, chunks = cut(weights)
         scale = scales(self, call, chunks * LANE_START)
         window, runs = self.window(call), self.gathers_runs(call)
-        padding = self.run(call) if runs else base.in_c if reaches_out(window.y) or reaches_out(window.x) else 1
+        padding = self.run(call) if runs else base.in_c if window.reaches_out else 1
         return self.Params(
             shifted(weights, chunk * chunks), np.full(padding, base.pad_value, np.int8),
             scale.records, base.in_h, base.in_w, base.in_c, base.out_w, base.out_c, base.kernel_h, base.kernel_w,
@@ -92,20 +91,6 @@ class Conv2DThumb1(Conv2D):
         )  # fmt: skip
 
 
-def flat_weights(call: Call) -> Array:
-    """[channels, taps]"""
-    weights = call.input(1).data
-    assert weights is not None
-    return weights.reshape(len(weights), -1)
-
-
 def pointwise(axis: Axis) -> bool:
     """Whether outputs lie where their only tap is."""
     return axis.kernel == 1 and axis.stride == 1 and axis.before == 0 and axis.out == axis.size
-
-
-def reaches_out(axis: Axis) -> bool:
-    """Whether some window reaches beyond the image."""
-    return (
-        axis.before > 0 or (axis.out - 1) * axis.stride - axis.before + (axis.kernel - 1) * axis.dilation >= axis.size
-    )

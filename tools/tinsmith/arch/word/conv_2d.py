@@ -57,7 +57,7 @@ class Conv2DWord(Conv2D):
 
     def scratch_bytes(self, call: Call) -> int:
         chunk, chunks = cut(flat_weights(call))
-        copies = PIXELS * run_bytes(call) if self.short_runs(call) and self.reads_padding(call) else 0
+        copies = PIXELS * run_bytes(call) if self.short_runs(call) and self.window(call).reaches_out else 0
         return BYTES_A_TAP * chunk * chunks + copies
 
     def params(self, call: Call) -> Any:
@@ -66,7 +66,7 @@ class Conv2DWord(Conv2D):
         weights = flat_weights(call)
         chunk, chunks = cut(weights)
         short = self.short_runs(call)
-        padding = (run_bytes(call) if short else base.in_c) if self.reads_padding(call) else 1
+        padding = (run_bytes(call) if short else base.in_c) if self.window(call).reaches_out else 1
         return self.Params(
             interleaved(weights, chunk, chunks), np.full(padding, base.pad_value, np.int8),
             scale.records, base.in_h, base.in_w, base.in_c, base.out_w, base.out_c, base.kernel_h, base.kernel_w,
@@ -77,12 +77,6 @@ class Conv2DWord(Conv2D):
     def short_runs(self, call: Call) -> bool:
         """Whether the taps of a window's row lie one behind the other, and are few."""
         return self.window(call).x.dilation == 1 and run_bytes(call) <= SHORT_RUN
-
-    def reads_padding(self, call: Call) -> bool:
-        """Whether some window reaches beyond the image."""
-        axes = (self.window(call).y, self.window(call).x)
-        ends = [(a.out - 1) * a.stride - a.before + (a.kernel - 1) * a.dilation for a in axes]
-        return any(a.before > 0 or end >= a.size for a, end in zip(axes, ends, strict=True))
 
 
 def run_bytes(call: Call) -> int:
