@@ -368,6 +368,21 @@ typedef struct tin_conv_2d_dsp_params {
     int8_t high; /* greatest output */
     int32_t out_zero; /* zero point of the output */
 } tin_conv_2d_dsp_params;
+#ifndef TIN_CONV_2D_DSP_WINDOWS /* windows of several pixels */
+#define TIN_CONV_2D_DSP_WINDOWS 1
+#endif
+#ifndef TIN_CONV_2D_DSP_LINEAR /* windows of single pixels that lie one behind the other */
+#define TIN_CONV_2D_DSP_LINEAR 1
+#endif
+#ifndef TIN_CONV_2D_DSP_BLOCK3 /* blocks of three pixels; else one of four fills up with a pixel twice */
+#define TIN_CONV_2D_DSP_BLOCK3 1
+#endif
+#ifndef TIN_CONV_2D_DSP_PLAIN /* pairs of channels that matrix.S may not compute */
+#define TIN_CONV_2D_DSP_PLAIN 1
+#endif
+#ifndef TIN_CONV_2D_DSP_LIMITS /* limits of the output other than those of int8 */
+#define TIN_CONV_2D_DSP_LIMITS 1
+#endif
 
 #ifdef TIN_SHARED_KERNELS
 void tin_conv_2d_dsp(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t row, int32_t end);
@@ -401,6 +416,18 @@ typedef struct tin_depthwise_conv_2d_dsp_params {
     int8_t high; /* greatest output */
     int32_t out_zero; /* zero point of the output */
 } tin_depthwise_conv_2d_dsp_params;
+#ifndef TIN_DEPTHWISE_CONV_2D_DSP_STRIDE2 /* stride 2 */
+#define TIN_DEPTHWISE_CONV_2D_DSP_STRIDE2 1
+#endif
+#ifndef TIN_DEPTHWISE_CONV_2D_DSP_AWAY /* channels whose second rounding matters below zero */
+#define TIN_DEPTHWISE_CONV_2D_DSP_AWAY 1
+#endif
+#ifndef TIN_DEPTHWISE_CONV_2D_DSP_SLOW /* channels without a short requantization */
+#define TIN_DEPTHWISE_CONV_2D_DSP_SLOW 1
+#endif
+#ifndef TIN_DEPTHWISE_CONV_2D_DSP_PIXELWISE /* inputs of fewer than four channels, and rings of rows */
+#define TIN_DEPTHWISE_CONV_2D_DSP_PIXELWISE 1
+#endif
 
 #ifdef TIN_SHARED_KERNELS
 void tin_depthwise_conv_2d_dsp(const tin_depthwise_conv_2d_dsp_params *p, uint8_t *arena, int32_t row, int32_t end);

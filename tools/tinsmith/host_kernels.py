@@ -180,7 +180,7 @@ class Program:
     def step(self, graph: Graph, node: Node) -> tuple[Bound, int]:
         """(parameters, output rows) of a node."""
         call = Call.of(graph, node)
-        op = ops.select(call, self.plan.arch)
+        op = self.plan.kernel(node)
         inputs = [self.view(call, op, call.input(i)) for i in op.runtime_inputs(call)]
         scratch = self.plan.scratch_offset(node) if op.scratch_bytes(call) else 0
         return bind(call, inputs, self.view(call, op, call.y), scratch, op), op.rows(call, call.y)[0]

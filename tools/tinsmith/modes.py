@@ -16,15 +16,16 @@ class Mode:
     summary: str
     flag: str  # optimization level of the C compiler
     special_kernels: bool  # use the kernels of the target's instruction set
+    least_share: float  # of a model's effort from which on an op gets a special kernel
     specialised: bool  # compile the kernels into the model, where their parameters are known constants
 
 
 MODES: Mapping[str, Mode] = {
     mode.name: mode
     for mode in (
-        Mode("balanced", "fast kernels, shared by all layers", "-O2", True, False),
-        Mode("speed", "fast kernels, compiled anew for each layer where that helps", "-O3", True, True),
-        Mode("size", "the smallest code: portable kernels", "-Os", False, False),
+        Mode("balanced", "fast kernels, shared by all layers", "-O2", True, 0.004, False),
+        Mode("speed", "fast kernels, compiled anew for each layer where that helps", "-O3", True, 0.0, True),
+        Mode("size", "the smallest code: portable kernels", "-Os", False, 0.0, False),
     )
 }
 DEFAULT = "balanced"

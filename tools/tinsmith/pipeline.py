@@ -60,7 +60,8 @@ def compile_model(path: Path, target: Target, name: str | None = None, optimize:
 
 def compile_graph(graph: Graph, source: Graph, path: Path, target: Target, name: str, mode: Mode) -> Compiled:
     """Plans and writes a lowered graph; `source` is what it was made from."""
-    planned = plan(graph, target.kernels if mode.special_kernels else ())
+    kernels = ops.choose(graph, target.kernels if mode.special_kernels else (), mode.least_share)
+    planned = plan(graph, kernels)
     return Compiled(name, path, target, mode, source, planned, linked(planned, name, mode.specialised))
 
 
@@ -86,6 +87,13 @@ def kernel_sources(compiled: Compiled) -> list[Path]:
     return [firmware() / "core" / n for n in names if not (compiled.mode.specialised and n.endswith(".c"))]
 
 
+def kernel_defines(compiled: Compiled) -> list[str]:
+    """Macros with which the kernels that are compiled on their own leave out what the model does not use."""
+    if compiled.mode.specialised:
+        return []
+    return [f"{macro}=0" for macro in compiled.plan.omitted_parts(thrifty=True)]
+
+
 def build_model(
     compiled: Compiled,
     folder: Path,
@@ -101,7 +109,7 @@ def build_model(
     return toolchain.build(
         target, sources, [folder], folder / f"{compiled.name}{'.elf' if target.emulators else '.so'}",
         kind=kind, optimize=compiled.mode.flag, instrument=instrument, sanitize=sanitize, keep=api(compiled),
-        defines=toolchain.infer_defines(compiled.name),
+        defines=[*toolchain.infer_defines(compiled.name), *kernel_defines(compiled)],
     )  # fmt: skip
 
 

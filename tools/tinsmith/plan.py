@@ -45,11 +45,15 @@ class Plan:
     buffers: tuple[Buffer, ...]
     roots: Mapping[str, str]  # tensor -> the buffer that holds it
     packing: str  # which order of packing won
-    arch: tuple[str, ...] = ()  # whose kernels run, best first; behind them the portable ones
+    kernels: Mapping[str, ops.Op]  # of each node, by its output
 
     @cached_property
     def by_name(self) -> Mapping[str, Buffer]:
         return {b.name: b for b in self.buffers}
+
+    def kernel(self, node: Node) -> ops.Op:
+        """What computes a node."""
+        return self.kernels[node.outputs[0]]
 
     def offset(self, tensor: str) -> int:
         """Bytes from the start of the arena to a tensor."""
@@ -61,9 +65,15 @@ class Plan:
     @cached_property
     def sources(self) -> tuple[str, ...]:
         """Source files of the kernels that run, relative to firmware/core."""
-        calls = [ops.Call.of(self.graph, node) for node in self.graph.nodes]
-        kernels = [k for k in (ops.select(call, self.arch) for call in calls) if not k.view]
-        return tuple(sorted({name for kernel in kernels for name in kernel.sources}))
+        return tuple(sorted({name for kernel in self.kernels.values() if not kernel.view for name in kernel.sources}))
+
+    def omitted_parts(self, thrifty: bool) -> tuple[str, ...]:
+        """Macros of parts of these kernels that no node uses (Op.used_parts)."""
+        offered = {kernel.part_macro(part) for kernel in self.kernels.values() for part in kernel.parts}
+        for node in self.graph.nodes:
+            kernel, call = self.kernel(node), ops.Call.of(self.graph, node)
+            offered -= {kernel.part_macro(part) for part in kernel.used_parts(call, thrifty)}
+        return tuple(sorted(offered))
 
     @property
     def arena_bytes(self) -> int:
@@ -83,19 +93,22 @@ def scratch_name(node: Node) -> str:
     return f"{SCRATCH}{node.outputs[0]}"
 
 
-def plan(graph: Graph, arch: tuple[str, ...] = ()) -> Plan:
+def plan(graph: Graph, kernels: Mapping[str, ops.Op] | None = None) -> Plan:
     """Places all buffers by several orders of packing and a local search, and keeps the smallest arena.
+
+    `kernels` is what ops.choose chose; by default portable kernels run.
 
     Raises Unsupported for models whose output does not depend on their input.
     """
     for name in graph.outputs:
         if graph[name].data is not None:
             raise Unsupported(f"{graph.name}: the output {name!r} does not depend on the input")
+    kernels = ops.choose(graph, ()) if kernels is None else kernels
     roots = find_roots(graph)
-    buffers = list(lifetimes(graph, roots, arch))
-    offsets, packing = best_packing(buffers, conflicts(graph, roots, buffers, arch))
+    buffers = list(lifetimes(graph, roots, kernels))
+    offsets, packing = best_packing(buffers, conflicts(graph, roots, buffers, kernels))
     placed = tuple(Buffer(b.name, b.nbytes, b.first, b.last, o) for b, o in zip(buffers, offsets, strict=True))
-    return Plan(graph, placed, roots, packing, arch)
+    return Plan(graph, placed, roots, packing, kernels)
 
 
 def find_roots(graph: Graph) -> dict[str, str]:
@@ -107,7 +120,7 @@ def find_roots(graph: Graph) -> dict[str, str]:
     return roots
 
 
-def lifetimes(graph: Graph, roots: Mapping[str, str], arch: Sequence[str]) -> Iterator[Buffer]:
+def lifetimes(graph: Graph, roots: Mapping[str, str], kernels: Mapping[str, ops.Op]) -> Iterator[Buffer]:
     """One buffer for each root, and one for each node's scratch."""
     first: dict[str, int] = {name: -1 for name in graph.inputs}
     last: dict[str, int] = {name: -1 for name in graph.inputs}
@@ -124,7 +137,7 @@ def lifetimes(graph: Graph, roots: Mapping[str, str], arch: Sequence[str]) -> It
         yield Buffer(name, graph[name].nbytes, first[name], last[name])
     for i, node in enumerate(graph.nodes):
         call = ops.Call.of(graph, node)
-        nbytes = ops.select(call, arch).scratch_bytes(call)
+        nbytes = kernels[call.y.name].scratch_bytes(call)
         if nbytes:
             yield Buffer(scratch_name(node), nbytes, i, i)
 
@@ -141,10 +154,10 @@ class Overlap:
 
 
 def conflicts(
-    graph: Graph, roots: Mapping[str, str], buffers: Sequence[Buffer], arch: Sequence[str]
+    graph: Graph, roots: Mapping[str, str], buffers: Sequence[Buffer], kernels: Mapping[str, ops.Op]
 ) -> list[dict[int, Forbidden]]:
     """For each buffer: the others alive at the same time, and the distances at which they would collide."""
-    overlaps = dict(allowed_overlaps(graph, roots, arch))
+    overlaps = dict(allowed_overlaps(graph, roots, kernels))
     result: list[dict[int, Forbidden]] = [{} for _ in buffers]
     for i, a in enumerate(buffers):
         for j, b in enumerate(buffers[:i]):
@@ -171,12 +184,12 @@ def keep_out(own: int, other: int, lower: Overlap | None, upper: Overlap | None)
 
 
 def allowed_overlaps(
-    graph: Graph, roots: Mapping[str, str], arch: Sequence[str]
+    graph: Graph, roots: Mapping[str, str], kernels: Mapping[str, ops.Op]
 ) -> Iterator[tuple[tuple[str, str], Overlap]]:
     """((input buffer, output buffer), what the op allows) for each node's inputs."""
     for node in graph.nodes:
         call = ops.Call.of(graph, node)
-        op = ops.select(call, arch)
+        op = kernels[call.y.name]
         if op.view:
             continue
         out = roots[node.outputs[0]]

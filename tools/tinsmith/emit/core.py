@@ -21,6 +21,7 @@ def core_header() -> str:
             "struct": struct_name(op),
             "kernel": op.kernel,
             "fields": members(op),
+            "parts": [{"macro": op.part_macro(part), "text": text} for part, text in op.parts.items()],
         }
         for op in (*ops.table().values(), *ops.special_kernels().values())
         if op.Params is not None

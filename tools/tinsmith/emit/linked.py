@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +52,7 @@ def linked(plan: Plan, name: str, specialised: bool = False) -> dict[str, str]:
     graph, arrays = plan.graph, Arrays()
     runnable = [n for n in graph.nodes if not ops.find(n.op).view]
     nodes = [node_entry(plan, node, i, arrays) for i, node in enumerate(runnable)]
+    omitted = plan.omitted_parts(thrifty=not specialised)
     taken: set[str] = set()
     inputs = [io_entry(plan, graph[n], name, "input", i, taken) for i, n in enumerate(graph.inputs)]
     outputs = [io_entry(plan, graph[n], name, "output", i, taken) for i, n in enumerate(graph.outputs)]
@@ -59,12 +61,13 @@ def linked(plan: Plan, name: str, specialised: bool = False) -> dict[str, str]:
         "summary": summary(plan, arrays), "arena_bytes": plan.arena_bytes, "scratch_bytes": plan.scratch_bytes,
         "inputs": inputs, "outputs": outputs, "arrays": arrays.entries, "nodes": nodes,
         "memory_map": memory_map(plan), "packing": plan.packing,
+        "omitted": omitted,
         "included": [s for s in plan.sources if s.endswith(".c")] if specialised else [],
     }  # fmt: skip
     return {
         f"{name}.h": render("model.h.j2", **values),
         f"{name}.c": render("model.c.j2", **values),
-        f"{name}.json": json.dumps(report(plan, name, arrays), indent=2) + "\n",
+        f"{name}.json": json.dumps(report(plan, name, arrays, omitted), indent=2) + "\n",
     }
 
 
@@ -89,7 +92,7 @@ def describe(graph: Graph, node: Node) -> str:
 def node_entry(plan: Plan, node: Node, index: int, arrays: Arrays) -> dict[str, Any]:
     """Everything the template needs to define one node's parameters and call its kernel."""
     call = Call.of(plan.graph, node)
-    op = ops.select(call, plan.arch)
+    op = plan.kernel(node)
     views = [rows_of(plan, call, op, call.input(i), arrays) for i in op.runtime_inputs(call)]
     name = f"node{index}"
     separate = op.runtime_arity is None
@@ -138,7 +141,7 @@ def io_entry(plan: Plan, tensor: Tensor, model: str, kind: str, index: int, take
     }  # fmt: skip
 
 
-def report(plan: Plan, name: str, arrays: Arrays) -> dict[str, Any]:
+def report(plan: Plan, name: str, arrays: Arrays, omitted: Sequence[str]) -> dict[str, Any]:
     """NAME.json: the plan for machines."""
     graph = plan.graph
     digest = hashlib.sha256()
@@ -154,6 +157,7 @@ def report(plan: Plan, name: str, arrays: Arrays) -> dict[str, Any]:
         "constant_bytes": sum(e["bytes"] for e in arrays.entries),
         "packing": plan.packing,
         "sources": list(plan.sources),
+        "defines": [f"{macro}=0" for macro in omitted],
         "inputs": [tensor_report(plan, graph[n]) for n in graph.inputs],
         "outputs": [tensor_report(plan, graph[n]) for n in graph.outputs],
         "layers": [layer_report(plan, n) for n in graph.nodes if not ops.find(n.op).view],
@@ -170,7 +174,7 @@ def tensor_report(plan: Plan, t: Tensor) -> dict[str, Any]:
 def layer_report(plan: Plan, node: Node) -> dict[str, Any]:
     call = Call.of(plan.graph, node)
     return {
-        "name": node.name, "op": node.op, "kernel": ops.select(call, plan.arch).kernel,
+        "name": node.name, "op": node.op, "kernel": plan.kernel(node).kernel,
         "macs": ops.find(node.op).macs(call),
         "inputs": [n for n in node.inputs if n is not None], "output": tensor_report(plan, call.y),
     }  # fmt: skip

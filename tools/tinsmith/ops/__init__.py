@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 
+from ..graph import Graph
 from .base import Call, Op, Shape
 
-__all__ = ["Call", "Op", "Shape", "find", "select", "special_kernels", "table"]
+__all__ = ["Call", "Op", "Shape", "choose", "find", "select", "special_kernels", "table"]
 
 
 @cache
@@ -51,6 +53,19 @@ def classes(package: str) -> list[Op]:
 def find(name: str) -> Op:
     """The op of that name; KeyError if there is none."""
     return table()[name]
+
+
+def choose(graph: Graph, arch: Sequence[str], least_share: float = 0.0) -> dict[str, Op]:
+    """The kernel of each node, by the name of its (first) output.
+
+    Ops with less than `least_share` of the model's effort run portable kernels: fast ones would cost flash for nothing.
+    """
+    calls = [Call.of(graph, node) for node in graph.nodes]
+    effort: Counter[str] = Counter()
+    for call in calls:
+        effort[call.node.op] += find(call.node.op).effort(call)
+    least = least_share * effort.total()
+    return {call.y.name: select(call, arch if effort[call.node.op] >= least else ()) for call in calls}
 
 
 def select(call: Call, arch: Sequence[str]) -> Op:

@@ -14,7 +14,7 @@ from ._examples import ACTIVATIONS, quantized, random_shape, single
 from ._interval import Interval
 from ._quantized import FusedActivation, clamp_limits, clamped
 from ._window import Axis, Windowed, patches
-from .base import I8, I16, Call, Shape, internal, note, rule
+from .base import I8, I16, Call, Shape, flat, internal, note, rule
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,10 @@ class Pool(Windowed, FusedActivation):
     def output_shape(self, call: Call) -> Shape:
         window = self.window(call)
         return 1, window.y.out, window.x.out, call.x.shape[3]
+
+    def effort(self, call: Call) -> int:
+        height, width = self.kernel_size(call)
+        return 13 * flat(call.y) * height * width
 
     def interval(self, call: Call, inputs: Sequence[Interval | None]) -> Interval | None:
         x, window = inputs[0], self.window(call)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
@@ -124,6 +124,8 @@ class Op:
     #: Kernels for special instruction sets are subclasses in tools/tinsmith/arch/<arch>/ that say otherwise here.
     arch: ClassVar[str] = ""
     extra_sources: ClassVar[tuple[str, ...]] = ()  # beside `source`, relative to firmware/core
+    #: Parts of the kernel that a build may leave out if no call uses them: name -> what it is for.
+    parts: ClassVar[Mapping[str, str]] = {}
 
     @property
     def kernel(self) -> str:
@@ -135,6 +137,14 @@ class Op:
         """The kernel's source files, relative to firmware/core."""
         folder = f"arch/{self.arch}" if self.arch else "ops"
         return (f"{folder}/{self.name.lower()}.c", *self.extra_sources)
+
+    def part_macro(self, part: str) -> str:
+        """The C macro that is 0 where a part is left out."""
+        return f"{self.kernel}_{part}".upper()
+
+    def used_parts(self, call: Call, thrifty: bool) -> frozenset[str]:
+        """Those of `parts` that the call needs. `thrifty`: without those that gain a few per cent of time at most."""
+        return frozenset(self.parts)
 
     def suits(self, call: Call) -> bool:
         """Whether this kernel computes the call; a kernel for everything always does."""
@@ -210,6 +220,10 @@ class Op:
 
     def macs(self, call: Call) -> int:
         return 0
+
+    def effort(self, call: Call) -> int:
+        """Roughly the instructions of the portable kernel. Only shares matter: see `ops.choose`."""
+        return 7 * (self.macs(call) or flat(call.y))
 
     def scratch_bytes(self, call: Call) -> int:
         return 0

@@ -36,6 +36,9 @@ class DepthwiseConv2D(Convolution):
         w, x = call.input(1).shape, call.x.shape
         return None if w[0] == 1 and w[3] % x[3] == 0 else f"weights {list(w)} for input {list(x)}"
 
+    def effort(self, call: Call) -> int:
+        return 37 * self.macs(call)
+
     def macs(self, call: Call) -> int:
         kernel_h, kernel_w = self.kernel_size(call)
         return call.y.size * kernel_h * kernel_w

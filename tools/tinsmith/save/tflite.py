@@ -38,6 +38,7 @@ _FAMILIES = {
     r"UNIDIRECTIONAL_SEQUENCE_RNN": "SequenceRNNOptions",
 }
 
+
 def save_tflite(graph: Graph, versions: Mapping[str, int] | None = None) -> bytes:
     """The bytes of a .tflite file that holds `graph`; the same graph gives the same bytes.
 

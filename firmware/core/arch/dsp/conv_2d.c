@@ -9,6 +9,9 @@
 #include "tin_dsp_pairs.h"
 #include "tin_ops.h"
 
+#define CONV_LINEAR TIN_CONV_2D_DSP_LINEAR
+#define CONV_WINDOWS TIN_CONV_2D_DSP_WINDOWS
+
 typedef struct conv_pixel {
     int32_t y, x; /* of the window's first tap in the input */
     int32_t column;
@@ -109,7 +112,7 @@ static int conv_place_inside(const tin_conv_2d_dsp_params *p, const uint8_t *are
 
 static void conv_unpack(conv_state *s, uint32_t **to)
 {
-    *to = s->size == 4 ? tin_dsp_windows4(*to, &s->windows) : tin_dsp_windows3(*to, &s->windows);
+    *to = !TIN_DSP_BLOCK3 || s->size == 4 ? tin_dsp_windows4(*to, &s->windows) : tin_dsp_windows3(*to, &s->windows);
 }
 
 /* Moves on to the next pixel, which may be the first one of the next row. */
@@ -173,23 +176,23 @@ static void conv_pixels(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t
                      { row * p->stride_h - p->pad_top, -p->pad_left, 0 },
                      linear ? (const int8_t *)tin_row(&p->in, arena, row) : NULL, 0, 0 };
     for (; left > 0; left -= s.count) {
-        const int32_t size = left % 4 == 0 ? 4 : 3, count = tin_min(size, left);
+        const int32_t size = !TIN_DSP_BLOCK3 || left % 4 == 0 ? 4 : 3, count = tin_min(size, left);
         if (size != s.size || count != s.count) {
             s.size = size;
             s.count = count;
             s.block.x_end = x + p->words * size;
             tin_dsp_distances(&s.block, size, count, p->out_c);
         }
-        if (linear)
+        if (CONV_LINEAR && (linear || !CONV_WINDOWS))
             conv_gather_linear(p, arena, &s);
         else
             conv_gather(p, arena, &s);
         s.block.out = out;
-        if (fast)
+        if (fast || !TIN_CONV_2D_DSP_PLAIN)
             tin_dsp_run(&s.block, size, p->runs[0]);
         else
             tin_dsp_pairs(&s.block, p->runs, size, count, p->out_c, p->out_zero);
-        if (p->low > INT8_MIN || p->high < INT8_MAX) conv_limit(out, count * p->out_c, p->low, p->high);
+        if (TIN_CONV_2D_DSP_LIMITS && (p->low > INT8_MIN || p->high < INT8_MAX)) conv_limit(out, count * p->out_c, p->low, p->high);
         out += count * p->out_c;
     }
 }

@@ -14,6 +14,11 @@
 
 typedef tin_depthwise_conv_2d_dsp_params dw_params;
 
+#define DW_STRIDE2 TIN_DEPTHWISE_CONV_2D_DSP_STRIDE2
+#define DW_AWAY TIN_DEPTHWISE_CONV_2D_DSP_AWAY
+#define DW_SLOW TIN_DEPTHWISE_CONV_2D_DSP_SLOW
+#define DW_KINDS (DW_AWAY || DW_SLOW) /* whether channels may differ */
+
 /* One axis of the image, for the outputs of this call. */
 typedef struct dw_axis {
     int32_t outputs, stride;
@@ -68,7 +73,7 @@ static void dw_load_pair(const dw_walk *w, int32_t line, uint32_t *slot)
 {
     const int8_t *a = (const int8_t *)&w->pad, *b = a;
     int32_t a_step = 0, b_step = 0;
-    if (!w->whole) {
+    if (TIN_DEPTHWISE_CONV_2D_DSP_PIXELWISE && !w->whole) {
         dw_load_pixels(w, line, slot);
         return;
     }
@@ -112,14 +117,14 @@ static void dw_slow_line(const dw_walk *w, const tin_dw_line *line, int8_t *out,
 
 static void dw_fast_line(const tin_dw_line *line, int8_t *out, int32_t stride, int32_t slot, int32_t high)
 {
-    if (stride == 2) slot ? tin_dw_2_1l(line, out) : tin_dw_2_0l(line, out);
+    if (DW_STRIDE2 && stride == 2) slot ? tin_dw_2_1l(line, out) : tin_dw_2_0l(line, out);
     else if (high) slot ? tin_dw_1_1h(line, out) : tin_dw_1_0h(line, out);
     else slot ? tin_dw_1_1l(line, out) : tin_dw_1_0l(line, out);
 }
 
 static void dw_away_line(const tin_dw_line *line, int8_t *out, int32_t stride, int32_t slot, int32_t high)
 {
-    if (stride == 2) slot ? tin_dw_2_1l_away(line, out) : tin_dw_2_0l_away(line, out);
+    if (DW_STRIDE2 && stride == 2) slot ? tin_dw_2_1l_away(line, out) : tin_dw_2_0l_away(line, out);
     else if (high) slot ? tin_dw_1_1h_away(line, out) : tin_dw_1_0h_away(line, out);
     else slot ? tin_dw_1_1l_away(line, out) : tin_dw_1_0l_away(line, out);
 }
@@ -134,8 +139,8 @@ static void dw_one_line(const dw_walk *w, const tin_dw_line *all, int8_t *out, i
         line.channel = w->channels + 4 * high + i;
         line.channel_end = line.channel + (next - i);
         line.columns = w->columns + 2 * i;
-        if (kind == TIN_DW_SLOW) dw_slow_line(w, &line, out + i, w->channel + i, slot, high);
-        else if (kind == TIN_DW_AWAY) dw_away_line(&line, out + i, w->along.stride, slot, high);
+        if (DW_SLOW && kind == TIN_DW_SLOW) dw_slow_line(w, &line, out + i, w->channel + i, slot, high);
+        else if (DW_AWAY && kind == TIN_DW_AWAY) dw_away_line(&line, out + i, w->along.stride, slot, high);
         else dw_fast_line(&line, out + i, w->along.stride, slot, high);
     }
 }
@@ -153,13 +158,13 @@ static void dw_walk_lines(const dw_walk *w)
     for (int32_t line = 0; line < w->across.outputs; line++, out += w->out_line) {
         dw_load_pair(w, next, w->columns + (1 - slot));
         next += 2;
-        if (w->kinds == 0) dw_fast_line(&low, out + w->first, stride, slot, 0);
+        if (!DW_KINDS || w->kinds == 0) dw_fast_line(&low, out + w->first, stride, slot, 0);
         else dw_one_line(w, &low, out, slot, 0);
         slot = 1 - slot;
-        if (w->across.stride == 2 || line + 1 == w->across.outputs) continue;
+        if ((DW_STRIDE2 && w->across.stride == 2) || line + 1 == w->across.outputs) continue;
         line++;
         out += w->out_line;
-        if (w->kinds == 0) dw_fast_line(&high, out + w->first, stride, slot, 1);
+        if (!DW_KINDS || w->kinds == 0) dw_fast_line(&high, out + w->first, stride, slot, 1);
         else dw_one_line(w, &high, out, slot, 1);
     }
 }
@@ -170,7 +175,7 @@ static void dw_unpack_channels(const dw_walk *w, const int8_t *weights)
     const dw_params *p = w->p;
     for (int32_t i = w->first; i < w->last; i++) {
         tin_dw_channel *low = w->channels + i, *high = low + 4;
-        const int slow = (w->kinds >> 2 * i & 3u) == TIN_DW_SLOW;
+        const int slow = DW_SLOW && (w->kinds >> 2 * i & 3u) == TIN_DW_SLOW;
         const int32_t channel = w->channel + i, r = slow ? 9 : -p->shift[channel], up = tin_max(9 - r, 0);
         low->multiplier = high->multiplier = p->multiplier[channel];
         low->bias = high->bias = (int32_t)((uint32_t)p->bias[channel] << (8 + up));

@@ -7,8 +7,10 @@
 
 #include "tin_dsp.h"
 #include "tin_math.h"
+#include "tin_ops.h"
 
 #define TIN_DSP_PIXELS 4 /* of the largest block */
+#define TIN_DSP_BLOCK3 TIN_CONV_2D_DSP_BLOCK3
 
 /* Two channels of one pixel; the table has their biases, multipliers and shifts as they are. */
 static TIN_DSP_RARE void tin_dsp_plain(const tin_dsp_block *b, int32_t size, int32_t pixel, int32_t zero, int8_t out[2])
@@ -39,7 +41,7 @@ static TIN_DSP_RARE void tin_dsp_plain(const tin_dsp_block *b, int32_t size, int
 static void tin_dsp_run(tin_dsp_block *b, int32_t size, int32_t pairs)
 {
     b->out_end = b->out + 2 * pairs;
-    if (size == 4)
+    if (!TIN_DSP_BLOCK3 || size == 4)
         tin_dsp_block4(b);
     else
         tin_dsp_block3(b);

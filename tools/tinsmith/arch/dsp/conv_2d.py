@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ...graph import Array
 from ...ops._conv import ConvParams
@@ -11,6 +13,7 @@ from ...ops.conv_2d import Conv2D
 from ._matrix import Chunks, in_loading_order, ordered, paired, scales, weight_words
 
 MOST_PIXELS = 4
+MOST_WASTE = 0.03  # of the work, that blocks of four pixels alone may cost a thrifty build
 MOST_MADE = 160  # taps of a window that is put together as a whole
 
 
@@ -20,6 +23,13 @@ class Conv2DDsp(Conv2D):
 
     arch = "dsp"
     extra_sources = ("arch/dsp/matrix.S",)
+    parts: ClassVar[Mapping[str, str]] = {
+        "windows": "windows of several pixels",
+        "linear": "windows of single pixels that lie one behind the other",
+        "block3": "blocks of three pixels; else one of four fills up with a pixel twice",
+        "plain": "pairs of channels that matrix.S may not compute",
+        "limits": "limits of the output other than those of int8",
+    }
 
     @dataclass(frozen=True)
     class Params:
@@ -66,6 +76,19 @@ class Conv2DDsp(Conv2D):
         """All rows of a window, unless putting a window together would take much scratch."""
         _, kernel_h, kernel_w, in_c = call.input(1).shape
         return kernel_h if kernel_h * kernel_w * in_c <= MOST_MADE and kernel_h <= 127 else 1
+
+    def used_parts(self, call: Call, thrifty: bool) -> frozenset[str]:
+        p = self.params(call)
+        pixels = p.out_w * (call.y.shape[1] if p.linear else 1)
+        waste = (-pixels % MOST_PIXELS) / pixels
+        used = {
+            "windows": not p.linear,
+            "linear": p.linear,
+            "block3": waste > (MOST_WASTE if thrifty else 0),
+            "plain": len(p.runs) > 1,
+            "limits": (p.low, p.high) != (-128, 127),
+        }
+        return frozenset(part for part, needed in used.items() if needed)
 
     def params(self, call: Call) -> Params:
         base: ConvParams = super().params(call)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from ...ops._quantized import clamp_limits
 from ...ops._weighted import folded_bias
 from ...ops.base import I8, I16, I32, U8, Call, I8s, I32s, U8s, note
 from ...ops.depthwise_conv_2d import DepthwiseConv2D
-from ._depthwise import GROUP, SLOW, TAPS, Lines, kinds, lines, narrowed, packed_kinds, packed_weights
+from ._depthwise import AWAY, GROUP, SLOW, TAPS, Lines, kinds, lines, narrowed, packed_kinds, packed_weights
 from ._requant import Scaling, accumulator_range
 
 COLUMN_BYTES = 32  # of scratch, for a pixel along a line
@@ -23,6 +25,13 @@ class DepthwiseConv2DDsp(DepthwiseConv2D):
 
     arch = "dsp"
     extra_sources = ("arch/dsp/depthwise_columns.S", "arch/dsp/depthwise_lines.S")
+
+    parts: ClassVar[Mapping[str, str]] = {
+        "stride2": "stride 2",
+        "away": "channels whose second rounding matters below zero",
+        "slow": "channels without a short requantization",
+        "pixelwise": "inputs of fewer than four channels, and rings of rows",
+    }
 
     @dataclass(frozen=True)
     class Params:
@@ -68,19 +77,33 @@ class DepthwiseConv2DDsp(DepthwiseConv2D):
         """Whether the output may begin exactly where the input does, if one call computes all rows."""
         return self.lines(call).in_place()
 
-    def params(self, call: Call) -> Params:
-        weights, plan, (low, high) = call.input(1).data, self.lines(call), clamp_limits(call)
+    def used_parts(self, call: Call, thrifty: bool) -> frozenset[str]:
+        kind = set(kinds(self.scaling(call)).tolist())
+        used = {
+            "stride2": self.lines(call).along.stride == 2,
+            "away": AWAY in kind,
+            "slow": SLOW in kind,
+            "pixelwise": call.x.shape[3] < GROUP,
+        }
+        return frozenset(part for part, needed in used.items() if needed)
+
+    def scaling(self, call: Call) -> Scaling:
+        weights, bias, (low, high) = call.input(1).data, folded_bias(self, call), clamp_limits(call)
         assert weights is not None
-        window, bias = self.window(call), folded_bias(self, call)
-        y, x = (plan.along, plan.across) if plan.by_column else (plan.across, plan.along)
         multiplier, shift = np.array(self.multipliers(call), np.int64).T
         least, most = accumulator_range(weights.reshape(-1, len(bias)).T, bias)
-        scale = Scaling(multiplier, shift, call.y.zero_point, low, high, least, most)
+        return Scaling(multiplier, shift, call.y.zero_point, low, high, least, most)
+
+    def params(self, call: Call) -> Params:
+        weights, plan = call.input(1).data, self.lines(call)
+        assert weights is not None
+        window, bias, scale = self.window(call), folded_bias(self, call), self.scaling(call)
+        y, x = (plan.along, plan.across) if plan.by_column else (plan.across, plan.along)
         kind = kinds(scale)
-        multiplier = np.where(kind == SLOW, multiplier, narrowed(scale))
+        multiplier = np.where(kind == SLOW, scale.multiplier, narrowed(scale))
         return self.Params(
             packed_weights(weights[0], plan.by_column), bias, multiplier.astype(np.int32),
-            shift.astype(np.int8), packed_kinds(kind),
+            scale.shift.astype(np.int8), packed_kinds(kind),
             y.size, x.size, call.x.shape[3], x.out, y.kernel, x.kernel, y.stride, x.stride,
-            window.y.before, window.x.before, int(plan.by_column), call.x.zero_point, low, high, call.y.zero_point,
+            window.y.before, window.x.before, int(plan.by_column), call.x.zero_point, scale.low, scale.high, scale.zero,
         )  # fmt: skip
