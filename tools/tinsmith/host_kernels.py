@@ -63,6 +63,8 @@ def struct_type(op: Op) -> type[ctypes.Structure]:
     members: list[tuple[str, Any]] = [("in", views), ("out", TinRows)]
     if op.needs_scratch:
         members.append(("scratch", ctypes.c_uint32))
+    if op.needs_state:
+        members.append(("state", ctypes.c_uint32))
     for name, ctype, _ in c_fields(op.Params):
         members.append((name, ctypes.c_void_p if ctype.pointer else _SCALARS[ctype.name]))
     return type(f"{op.kernel}_params", (ctypes.Structure,), {"_fields_": members})
@@ -77,8 +79,10 @@ class Bound:
     alive: tuple[object, ...]
 
 
-def bind(call: Call, inputs: Sequence[View], out: View, scratch: int = 0, op: Op | None = None) -> Bound:
-    """The parameters of one node, given where its tensors lie, for its portable kernel or that of `op`.
+def bind(
+    call: Call, inputs: Sequence[View], out: View, scratch: int = 0, op: Op | None = None, state: int = 0
+) -> Bound:
+    """The parameters of one node, given where its tensors, scratch and state lie, for its portable kernel or that of `op`.
 
     Raises OverflowError where a value does not fit its C type.
     """
@@ -94,6 +98,8 @@ def bind(call: Call, inputs: Sequence[View], out: View, scratch: int = 0, op: Op
     struct.out = out.c()
     if op.needs_scratch:
         struct.scratch = scratch
+    if op.needs_state:
+        struct.state = state
     params = op.params(call)
     for name, ctype, _ in c_fields(type(params)):
         value = getattr(params, name)

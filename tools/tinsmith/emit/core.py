@@ -37,6 +37,8 @@ def members(op: Op) -> list[dict[str, Any]]:
     lines = [(inputs, "inputs" if count != 1 else "input"), ("tin_rows out", "output")]
     if op.needs_scratch:
         lines.append(("uint32_t scratch", "bytes from the start of the arena"))
+    if op.needs_state:
+        lines.append(("uint32_t state", "bytes from the start of the arena to what is kept from step to step"))
     for name, ctype, text in c_fields(op.Params):
         lines.append((f"const {ctype.name} *{name}" if ctype.pointer else f"{ctype.name} {name}", text))
     return [{"declaration": d, "comment": f" /* {text} */"} for d, text in lines]

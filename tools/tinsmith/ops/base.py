@@ -228,12 +228,20 @@ class Op:
     def scratch_bytes(self, call: Call) -> int:
         return 0
 
+    def state_bytes(self, call: Call) -> int:
+        """Bytes that the kernel keeps from its first step to its last: sums that are not yet complete."""
+        return 0
+
     # -- how it runs -------------------------------------------------------------------------------
 
     @property
     def needs_scratch(self) -> bool:
         """Whether the kernel has a scratch buffer, for some shapes at least."""
         return type(self).scratch_bytes is not Op.scratch_bytes
+
+    @property
+    def needs_state(self) -> bool:
+        return type(self).state_bytes is not Op.state_bytes
 
     def params(self, call: Call) -> Any:
         """The kernel's parameters, an instance of `Params`."""
@@ -247,12 +255,20 @@ class Op:
         """(row count, bytes a row) of an input or the output, as the kernel sees it."""
         return image_rows(tensor)
 
+    def steps(self, call: Call) -> int:
+        """In how many steps the kernel runs. A step computes an output row, if nothing else is said."""
+        return self.rows(call, call.y)[0]
+
+    def rows_done(self, call: Call, steps: int) -> int:
+        """How many output rows are complete after that many steps."""
+        return steps
+
     def first_input_row(self, call: Call, index: int, row: int) -> int | None:
-        """The lowest row of input `index` still needed when output row `row` is computed; None: all."""
+        """The lowest row of input `index` still needed when step `row` (an output row) is computed; None: all."""
         return None
 
     def last_input_row(self, call: Call, index: int, row: int) -> int:
-        """The highest row of input `index` that output row `row` needs; below the lowest if it needs none."""
+        """The highest row of input `index` that step `row` (an output row) needs; below the lowest if it needs none."""
         last = self.rows(call, call.input(index))[0] - 1
         return last if self.first_input_row(call, index, row) is None else min(row, last)
 
