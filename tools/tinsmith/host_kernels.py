@@ -82,7 +82,7 @@ class Bound:
 def bind(
     call: Call, inputs: Sequence[View], out: View, scratch: int = 0, op: Op | None = None, state: int = 0
 ) -> Bound:
-    """The parameters of one node, given where its tensors, scratch and state lie, for its portable kernel or that of `op`.
+    """The parameters of one node, given where its tensors, scratch and state lie, for its portable kernel or for `op`.
 
     Raises OverflowError where a value does not fit its C type.
     """

@@ -255,7 +255,7 @@ class Op:
         """(row count, bytes a row) of an input or the output, as the kernel sees it."""
         return image_rows(tensor)
 
-    def steps(self, call: Call) -> int:
+    def step_count(self, call: Call) -> int:
         """In how many steps the kernel runs. A step computes an output row, if nothing else is said."""
         return self.rows(call, call.y)[0]
 
