@@ -547,6 +547,81 @@ typedef struct tin_fully_connected_mve_params {
 void tin_fully_connected_mve(const tin_fully_connected_mve_params *p, uint8_t *arena, int32_t row, int32_t end);
 #endif
 
+/* AVERAGE_POOL_2D for rows: Windows as high as the image, row by row: keeps a sum for every output. */
+typedef struct tin_average_pool_2d_rows_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    uint32_t state; /* bytes from the start of the arena to what is kept from step to step */
+    int16_t in_h; /* input rows, all of which the window covers */
+    int16_t in_w; /* input columns */
+    int16_t channels; /* channels */
+    int16_t out_w; /* output columns */
+    int16_t kernel_w; /* columns of the window */
+    int16_t stride_w; /* columns between outputs */
+    int16_t pad_left; /* columns of padding to the left */
+    int8_t wide; /* 1: sums of 32 bits; 0: of 16 bits */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+} tin_average_pool_2d_rows_params;
+#ifndef TIN_AVERAGE_POOL_2D_ROWS_NARROW /* sums of 16 bits: windows of up to 256 pixels */
+#define TIN_AVERAGE_POOL_2D_ROWS_NARROW 1
+#endif
+#ifndef TIN_AVERAGE_POOL_2D_ROWS_WIDE /* sums of 32 bits: larger windows */
+#define TIN_AVERAGE_POOL_2D_ROWS_WIDE 1
+#endif
+
+#ifdef TIN_SHARED_KERNELS
+void tin_average_pool_2d_rows(const tin_average_pool_2d_rows_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
+/* FULLY_CONNECTED for rows: Weighted sums of a whole image, row by row: keeps an accumulator for
+ * every output. */
+typedef struct tin_fully_connected_rows_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    uint32_t state; /* bytes from the start of the arena to what is kept from step to step */
+    const int8_t *weights; /* [in_h]: [quads of channels][row_c][4], then [channels left over][row_c] */
+    const int32_t *bias; /* [out_c], input offset folded in */
+    const int32_t *multiplier; /* Q31, [out_c] or one for all */
+    const int8_t *shift; /* power of two applied with the multiplier, as many */
+    int32_t in_h; /* rows of the input, which is one image */
+    int32_t row_c; /* values a row of the input */
+    int32_t out_c; /* outputs */
+    int8_t per_channel; /* 1: a multiplier a channel; 0: one for all */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+    int32_t out_zero; /* zero point of the output */
+} tin_fully_connected_rows_params;
+
+#ifdef TIN_SHARED_KERNELS
+void tin_fully_connected_rows(const tin_fully_connected_rows_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
+/* MEAN for rows: Means over all rows of an image, row by row: keeps a sum for every output. */
+typedef struct tin_mean_rows_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    uint32_t state; /* bytes from the start of the arena to what is kept from step to step */
+    int32_t in_h; /* input rows */
+    int32_t pixels; /* values of a row that are summed for an output */
+    int32_t inner; /* values between two of them; outputs */
+    int8_t wide; /* 1: sums of 32 bits; 0: of 16 bits */
+    int32_t offset; /* added to a sum: what zero points would have added up to, negated */
+    int32_t multiplier; /* Q31, the division by the number of values in it */
+    int32_t shift; /* power of two applied with the multiplier */
+    int32_t out_zero; /* zero point of the output */
+} tin_mean_rows_params;
+#ifndef TIN_MEAN_ROWS_NARROW /* sums of 16 bits: means of up to 256 values */
+#define TIN_MEAN_ROWS_NARROW 1
+#endif
+#ifndef TIN_MEAN_ROWS_WIDE /* sums of 32 bits: means of more values */
+#define TIN_MEAN_ROWS_WIDE 1
+#endif
+
+#ifdef TIN_SHARED_KERNELS
+void tin_mean_rows(const tin_mean_rows_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
 /* CONV_2D for thumb1: Packs the windows of six pixels into the scratch, three pixels in two words,
  * and multiplies them with one channel's weights after the other; requantizes with two
  * multiplications. */

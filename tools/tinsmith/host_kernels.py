@@ -161,12 +161,12 @@ class Kernels:
 
 
 def compile_kernels(folder: Path, sanitize: bool = False, optimize: str = "-O1") -> Path:
-    """Compiles every kernel into a shared library in `folder`; see toolchain.build for `sanitize`.
+    """Compiles every kernel that is portable C into a shared library in `folder`; see toolchain.build for `sanitize`.
 
     Raises TargetError if a kernel does not compile without warnings.
     """
     core = toolchain.FIRMWARE / "core"
-    sources = sorted((core / "ops").glob("*.c"))
+    sources = [path for part in ("ops", "arch/rows") for path in sorted((core / part).glob("*.c"))]
     built = toolchain.build(
         targets.load("host"), sources, [core], folder / "kernels.so", kind="shared", optimize=optimize,
         instrument="none", sanitize=sanitize,
