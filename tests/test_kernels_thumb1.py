@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from many import compiled, differences, kernels_used, merged
-from test_kernels_word import convolutions, dense, depthwise, depthwises, some
+from test_kernels_word import convolutions, dense, depthwise, depthwises, overlapping, some, spans
 
 from tinsmith import ops
 from tinsmith.arch._thresholds import Staircase
@@ -29,6 +29,16 @@ def test_convolutions() -> None:
     made, random = convolutions(rng), some(ops.find("CONV_2D"), rng, 25)
     assert set(kernels_used(compiled(merged(made), TARGET))) == {"tin_conv_2d_thumb1"}
     assert not differences(made + random, TARGET)
+
+
+def test_overlapping_windows_are_packed_as_strips() -> None:
+    rng = np.random.default_rng(2)
+    made = overlapping(rng)
+    model = compiled(merged(made), TARGET)
+    assert set(kernels_used(model)) == {"tin_conv_2d_thumb1"}
+    assert len(spans(model)) == len(made) and sum(n > 1 for n in spans(model)) > len(made) // 2
+    assert not differences(made, TARGET)
+    assert not differences(made, TARGET, optimize="speed", samples=3)
 
 
 def test_depthwise_convolutions() -> None:
@@ -92,7 +102,8 @@ def test_rows_one_by_one_are_the_whole(step: int, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(DepthwiseConv2DThumb1, "in_place", lambda *_: False)
     rng = np.random.default_rng(11)
     graph = merged([
-        *convolutions(rng), *some(ops.find("CONV_2D"), rng, 10), *depthwises(rng), dense(rng, 5, 12, 3, "narrow"),
+        *convolutions(rng), *overlapping(rng), *some(ops.find("CONV_2D"), rng, 10), *depthwises(rng),
+        dense(rng, 5, 12, 3, "narrow"),
     ])  # fmt: skip
     loop = f"for (int32_t r = 0; r < \\3; r += {step}) \\1(&\\2, arena, r, r + {step} < \\3 ? r + {step} : \\3);"
     cases = [sample for _, sample in made_up(graph, 2, 0)]
@@ -102,7 +113,7 @@ def test_rows_one_by_one_are_the_whole(step: int, monkeypatch: pytest.MonkeyPatc
 def test_input_rows_may_lie_in_a_ring() -> None:
     """Images whose rows repeat are computed from a ring that holds them once."""
     rng, ring = np.random.default_rng(12), 3
-    graph = merged([*convolutions(rng), *depthwises(rng)])
+    graph = merged([*convolutions(rng), *overlapping(rng), *depthwises(rng)])
     cases = []
     for _, sample in made_up(graph, 2, 0):
         cases.append([x[:, np.arange(x.shape[1]) % ring] for x in sample])

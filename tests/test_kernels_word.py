@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,7 @@ from tinsmith.arch.word._sums import find_form
 from tinsmith.graph import Array, Graph
 from tinsmith.ops._examples import example, quantized, single
 from tinsmith.ops.base import Op
+from tinsmith.pipeline import Compiled
 
 TARGETS = ["rv32imc", "cortex-m3"]
 ACTIVATIONS = ["NONE", "RELU", "RELU6"]
@@ -67,6 +69,44 @@ def convolutions(rng: Generator) -> list[Graph]:
         *(conv(rng, 1, w, 9, w, 1, 1, padding="VALID") for w in range(1, 8)),
         *(conv(rng, h, 1, 3, 2, 3, 1) for h in range(1, 8)),
     ]
+
+
+def overlapping(rng: Generator) -> list[Graph]:
+    """Windows of neighbours that share columns, at all edges of images of many sizes."""
+    strides = ((1, 1), (2, 1), (3, 2), (1, 3))
+    return [
+        *(
+            conv(rng, 6, w, c, 5, 3, 3, padding=p, stride_w=s, stride_h=t)
+            for w in (7, 9, 12, 18)
+            for s, t in strides
+            for c in (1, 3)
+            for p in ("SAME", "VALID")
+        ),
+        *(conv(rng, 13, 16, 1, 9, 10, 8, kind, stride_w=2, stride_h=2) for kind in ("extreme", "low")),
+        conv(rng, 49, 40, 1, 8, 10, 8, stride_w=2, stride_h=2),
+        conv(rng, 3, 24, 1, 3, 9, 7, "low"),
+        conv(rng, 1, 12, 2, 4, 1, 5),
+        conv(rng, 9, 10, 16, 6, 3, 3),
+        conv(rng, 9, 20, 1, 2, 5, 1, stride_w=2),
+        conv(rng, 5, 11, 2, 4, 4, 4, pads=((5, 1), (7, 2))),
+        conv(rng, 4, 6, 1, 3, 2, 2, pads=((0, 6), (0, 9)), stride_h=2),
+    ]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_overlapping_windows_are_packed_as_strips(target: str) -> None:
+    rng = np.random.default_rng(2)
+    made = overlapping(rng)
+    model = compiled(merged(made), target)
+    assert set(kernels_used(model)) == {"tin_conv_2d_word"}
+    assert len(spans(model)) == len(made) and sum(n > 1 for n in spans(model)) > len(made) // 2
+    assert not differences(made, target)
+    assert not differences(made, target, optimize="speed", samples=3)
+
+
+def spans(model: Compiled) -> list[int]:
+    """How many neighbours share a strip, of each convolution."""
+    return [int(n) for n in re.findall(r"\.span = (\d+),", model.files["many.c"])]
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.random import Generator
-from test_kernels_word import convolutions, dense, depthwises, some
+from test_kernels_word import convolutions, dense, depthwises, overlapping, some
 from test_rows import Layout, ring_sizes
 
 from tinsmith import ops, targets, toolchain
@@ -49,7 +49,7 @@ def graphs(name: str, rng: Generator, count: int) -> list[Graph]:
     """Shapes of models, and the op's own examples."""
     made: list[Graph] = []
     if name == "CONV_2D":
-        made = convolutions(rng)
+        made = convolutions(rng) + overlapping(rng)
     elif name == "DEPTHWISE_CONV_2D":
         made = depthwises(rng)
     elif name == "FULLY_CONNECTED":

@@ -630,7 +630,7 @@ typedef struct tin_conv_2d_thumb1_params {
     tin_rows out; /* output */
     uint32_t scratch; /* bytes from the start of the arena */
     const uint8_t *weights; /* [out_c][chunk * chunks], 128 added, filled up with 128 */
-    const int8_t *padding; /* the input's zero point, for a row of taps if `runs`, else for one, if there is padding */
+    const int8_t *padding; /* the input's zero point, for a tap or a row of a strip, if there is padding */
     const int32_t *scales; /* a record for each channel, then constants of channels that need their own */
     int16_t in_h; /* input rows */
     int16_t in_w; /* input columns */
@@ -645,9 +645,10 @@ typedef struct tin_conv_2d_thumb1_params {
     int16_t dilation_w; /* columns between taps */
     int16_t pad_top; /* rows of padding above */
     int16_t pad_left; /* columns of padding to the left */
+    int16_t span; /* neighbouring outputs whose windows are packed as one strip of columns */
+    int16_t columns; /* input columns of a strip; 0: windows are packed one by one, taps a row at a time */
     int32_t chunk; /* taps of a part whose sums are unpacked by themselves */
     int32_t chunks; /* such parts */
-    int8_t runs; /* 1: windows are gathered a row of taps at a time */
     int8_t scale_words; /* words of a record: 4, or 6 if the outputs' zero point lies between them */
     int8_t low; /* least output */
     int8_t high; /* greatest output */
@@ -759,7 +760,7 @@ typedef struct tin_conv_2d_word_params {
     tin_rows out; /* output */
     uint32_t scratch; /* bytes from the start of the arena */
     const int8_t *weights; /* [out_c / 4][chunk * chunks][4], filled up with zeros */
-    const int8_t *padding; /* the input's zero point, for a tap or a whole run, if there is padding */
+    const int8_t *padding; /* the input's zero point, for a tap or a row of a strip, if there is padding */
     const int32_t *scales; /* a record for each channel, then constants of channels that need their own */
     int16_t in_h; /* input rows */
     int16_t in_w; /* input columns */
@@ -774,10 +775,11 @@ typedef struct tin_conv_2d_word_params {
     int16_t dilation_w; /* columns between taps */
     int16_t pad_top; /* rows of padding above */
     int16_t pad_left; /* columns of padding to the left */
+    int16_t span; /* neighbouring outputs whose windows are packed as one strip of columns */
+    int16_t columns; /* input columns of a strip; 0: windows are packed one by one, taps a row at a time */
     int16_t chunks; /* parts of the taps whose sums are unpacked one by one */
     int32_t chunk; /* taps of a part */
     int8_t scale_words; /* words of a record: 2, or 4 if the outputs' zero point lies between them */
-    int8_t short_runs; /* 1: rows of windows are runs, copied at the image's edges */
     int8_t low; /* least output */
     int16_t steps; /* outputs above it */
     int32_t out_zero; /* zero point of the output */

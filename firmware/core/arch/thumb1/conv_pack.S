@@ -5,19 +5,32 @@
         .syntax unified
         .thumb
 
-/* Three pixels, whose addresses lie at r1. */
-        .macro HALF
-        ldmia   r1!, {r2-r4}
-        mov     r12, r1
-        mov     r1, r2
-        mov     r2, r3
-        mov     r3, r4
-        mov     r4, lr
+/* Offsets in the strip. */
+        .equ    FROM, 0
+        .equ    SKIP, 24
+        .equ    TAPS, 48
+        .equ    STEP, 52
+        .equ    GROUPS, 56
+        .equ    GAP, 60
+        .equ    ROWS, 64
+        .equ    BACK, 68
+
+/* Three pixels of the strip at r11: the first three, or the last. */
+        .macro HALF first
+        mov     r4, r11
+        ldr     r1, [r4, #FROM + 4 * \first]
+        ldr     r2, [r4, #FROM + 4 * \first + 4]
+        ldr     r3, [r4, #FROM + 4 * \first + 8]
+        ldr     r5, [r4, #ROWS]
+        mov     r10, r5
+1:      ldr     r5, [r4, #GROUPS]
+        mov     r9, r5
+2:      mov     r4, r12
         adds    r1, r1, r4
         adds    r2, r2, r4
         adds    r3, r3, r4
         rsbs    r4, r4, #0
-1:      ldrsb   r7, [r2, r4]
+3:      ldrsb   r7, [r2, r4]
         ldrsb   r5, [r1, r4]
         lsls    r6, r7, #21
         adds    r5, r5, r6
@@ -25,34 +38,76 @@
         lsls    r7, r7, #10
         adds    r6, r6, r7
         stmia   r0!, {r5, r6}
-        adds    r0, #8
+        add     r0, r0, r8
         adds    r4, #1
-        bne     1b
+        bne     3b
+        mov     r5, r9
+        subs    r5, #1
+        beq     4f
+        mov     r9, r5
+        add     r0, r0, lr
+        b       2b
+4:      mov     r4, r11
+        add     r0, r0, lr
+        mov     r5, r10
+        subs    r5, #1
+        beq     5f
+        mov     r10, r5
+        ldr     r5, [r4, #SKIP + 4 * \first]
+        adds    r1, r1, r5
+        ldr     r5, [r4, #SKIP + 4 * \first + 4]
+        adds    r2, r2, r5
+        ldr     r5, [r4, #SKIP + 4 * \first + 8]
+        adds    r3, r3, r5
+        ldr     r5, [r4, #BACK]
+        lsls    r5, r5, #2
+        adds    r0, r0, r5
+        b       1b
+5:
         .endm
 
-/* uint32_t *tin_pack6(uint32_t *to, const int8_t *const from[], int32_t bytes)
+/* uint32_t *tin_pack6_strip(uint32_t *to, const tin_strip *strip)
  *
- *   r0      next word                      r5, r6  the two words
- *   r1-r3   behind the last tap of three pixels   r7  the middle pixel
- *   r4      tap, counted from the end      r12  next address of a pixel,  lr  taps
+ *   r0      next word                      r8   bytes from behind a tap's words to the next tap
+ *   r1-r3   behind a group of three pixels r9   groups left in the row
+ *   r4      tap, counted from the end      r10  rows left
+ *   r5, r6  the two words                  r11  strip
+ *   r7      the middle pixel               r12  taps of a group,  lr  gap in bytes
  */
-        .section .text.tin_pack6, "ax", %progbits
+        .section .text.tin_pack6_strip, "ax", %progbits
         .balign 4
-        .global tin_pack6
+        .global tin_pack6_strip
         .thumb_func
-        .type   tin_pack6, %function
-tin_pack6:
+        .type   tin_pack6_strip, %function
+tin_pack6_strip:
         push    {r4-r7, lr}
+        mov     r4, r8
+        mov     r5, r9
+        mov     r6, r10
+        mov     r7, r11
+        push    {r0, r4-r7}
+        mov     r11, r1
+        ldr     r2, [r1, #TAPS]
+        mov     r12, r2
+        ldr     r2, [r1, #STEP]
+        lsls    r2, r2, #2
+        subs    r2, #8
+        mov     r8, r2
+        ldr     r2, [r1, #GAP]
+        lsls    r2, r2, #2
         mov     lr, r2
-        push    {r0}
-        HALF
+        HALF    0
         pop     {r0}
-        mov     r1, r12
         adds    r0, #8
-        HALF
+        HALF    3
         subs    r0, #8
+        pop     {r4-r7}
+        mov     r8, r4
+        mov     r9, r5
+        mov     r10, r6
+        mov     r11, r7
         pop     {r4-r7, pc}
-        .size   tin_pack6, . - tin_pack6
+        .size   tin_pack6_strip, . - tin_pack6_strip
 
 /* void tin_starts6(const uint32_t *packed, const uint32_t *end, uint32_t *starts)
  *

@@ -9,7 +9,7 @@
 #ifndef TIN_THUMB1_H
 #define TIN_THUMB1_H
 
-#include "tin_math.h"
+#include "arch/word/tin_columns.h"
 
 #if defined(__GNUC__)
 #define TIN_APART __attribute__((noinline)) /* code that needs all registers for itself */
@@ -17,7 +17,6 @@
 #define TIN_APART
 #endif
 
-#define TIN_PIXELS 6       /* of a block */
 #define TIN_UNROLLED 12    /* taps a turn of the loop */
 #define TIN_TAP_CODE 10    /* half the bytes of one tap's code */
 
@@ -42,8 +41,8 @@ typedef struct tin_block6 {
 int32_t tin_block6_straight(tin_block6 *block);
 int32_t tin_block6_kinked(tin_block6 *block);
 
-/* Writes `bytes` > 0 taps of six pixels as four words each and returns their end. */
-uint32_t *tin_pack6(uint32_t *to, const int8_t *const from[], int32_t bytes);
+/* Writes the taps of six pixels as four words each and returns their end. */
+uint32_t *tin_pack6_strip(uint32_t *to, const tin_strip *strip);
 
 /* The starts of the sums of one chunk: four words. */
 void tin_starts6(const uint32_t *packed, const uint32_t *end, uint32_t *starts);

@@ -4,44 +4,71 @@
  * come in the order group of four channels, tap, channel. Lanes are exact for a chunk of taps at a time; sums of
  * several chunks are added.
  *
+ * Where windows overlap, each of the six pixels is the first of a stretch of `span` neighbours: their windows are
+ * packed as one strip of columns.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "tin_ops.h"
-#include "tin_word_runs.h"
+#include "tin_word_dot.h"
 
-/* Where the outputs of a block go: the first `count` pixels exist. */
+/* Six stretches of outputs, of which the first `count` exist; the others are read where the last one is. */
 typedef struct block {
-    int8_t *first;           /* output of the first pixel, if all six lie one behind the other in memory, else NULL */
-    int8_t *out[TIN_PIXELS]; /* of each pixel */
-    int32_t count;
+    int8_t *first;               /* output of the first one if all six are equally far apart, else NULL */
+    int8_t *out[TIN_PIXELS];     /* of each */
+    tin_corner from[TIN_PIXELS]; /* the window of its first pixel */
+    int32_t count, step;         /* bytes from a pixel's output to the next one's where outputs are first written */
 } block;
 
-/* The block whose first output is at row y, column x. */
-static TIN_APART void place_block(const tin_conv_2d_word_params *p, uint8_t *arena, int32_t y, int32_t x, int32_t count, block *b)
+/* The block whose first output is at row y, column x; outputs are those of the first pixels. */
+static TIN_APART void place_block(const tin_conv_2d_word_params *p, uint8_t *arena, int32_t y, int32_t x, int32_t count,
+                                  block *b)
 {
-    int linear = count == TIN_PIXELS;
+    const int32_t next = p->span * p->out_c;
+    int8_t *out = (int8_t *)tin_row_out(&p->out, arena, y) + x * p->out_c;
+    tin_corner at = { y * p->stride_h - p->pad_top, x * p->stride_w - p->pad_left };
+    b->first = count == TIN_PIXELS ? out : NULL;
     b->count = count;
-    for (int32_t i = 0; i < count; i++) {
-        b->out[i] = (int8_t *)tin_row_out(&p->out, arena, y) + x * p->out_c;
-        linear &= i == 0 || b->out[i] == b->out[i - 1] + p->out_c;
-        if (++x == p->out_w) {
+    for (int32_t i = 0; i < TIN_PIXELS; i++) {
+        b->from[i] = at;
+        b->out[i] = out;
+        if (i + 1 >= count) continue;
+        out += next;
+        at.x += p->span * p->stride_w;
+        if ((x += p->span) == p->out_w) {
+            int8_t *const row = (int8_t *)tin_row_out(&p->out, arena, ++y);
+            if (row != out) b->first = NULL;
             x = 0;
-            y++;
+            out = row;
+            at.x = -p->pad_left;
+            at.y += p->stride_h;
         }
     }
-    b->first = linear ? b->out[0] : NULL;
+    b->step = b->first ? next : TIN_CHANNELS;
+}
+
+/* On to the next pixel of each stretch. */
+static void advance_block(const tin_conv_2d_word_params *p, block *b)
+{
+    if (b->first) b->first += p->out_c;
+    for (int32_t i = 0; i < b->count; i++) b->out[i] += p->out_c;
 }
 
 /* Packs windows of six pixels that lie one behind the other, each a single tap of all channels. */
-static uint32_t *pack_linear(const tin_conv_2d_word_params *p, const int8_t *x, int32_t count, uint32_t *to)
+static void pack_linear(const tin_conv_2d_word_params *p, const int8_t *x, int32_t count, uint32_t *to)
 {
     const int8_t *from[TIN_PIXELS];
     for (int32_t i = 0; i < TIN_PIXELS; i++) from[i] = x + tin_min(i, count - 1) * p->in_c;
-    return tin_pack6(to, from, p->in_c);
+    tin_pack6(to, from, p->in_c);
+}
+
+static TIN_APART void pack_columns(const tin_window *w, const uint8_t *arena, const block *b, int32_t columns, uint32_t *to)
+{
+    tin_columns6(w, arena, b->from, columns, to, tin_pack6_strip);
 }
 
 /* Sums of the next four channels: the last chunk's in `words`, those of all before it in `earlier`. */
-static const int8_t *sum_chunks(const tin_conv_2d_word_params *p, const uint32_t *x, const int8_t *w, uint32_t *words,
+TIN_INLINE const int8_t *sum_chunks(const tin_conv_2d_word_params *p, const uint32_t *x, const int8_t *w, uint32_t *words,
                                 tin_six *earlier)
 {
     for (int32_t left = p->chunks;; x += 4 * p->chunk) {
@@ -55,7 +82,7 @@ static const int8_t *sum_chunks(const tin_conv_2d_word_params *p, const uint32_t
     }
 }
 
-/* All channels of a block. */
+/* All channels of one pixel of each stretch. */
 static TIN_APART void run_block(const tin_conv_2d_word_params *p, const tin_scale *scale, const uint32_t *x, const block *b)
 {
     const int8_t *w = p->weights;
@@ -63,11 +90,11 @@ static TIN_APART void run_block(const tin_conv_2d_word_params *p, const tin_scal
         uint32_t words[4 * TIN_CHANNELS];
         tin_six earlier[TIN_CHANNELS];
         int8_t some[TIN_PIXELS * TIN_CHANNELS];
-        const int32_t width = tin_min(p->out_c - c, TIN_CHANNELS), step = b->first ? p->out_c : TIN_CHANNELS;
+        const int32_t width = tin_min(p->out_c - c, TIN_CHANNELS);
         int8_t *out = b->first ? b->first + c : some;
         w = sum_chunks(p, x, w, words, earlier);
         tin_outputs6(scale, c, width, words, p->chunks > 1 ? earlier->s : NULL, (uint32_t)p->chunks * TIN_LANE_START,
-                     out, step);
+                     out, b->step);
         if (b->first) continue;
         for (int32_t i = 0; i < b->count; i++)
             for (int32_t n = 0; n < width; n++) b->out[i][c + n] = some[TIN_CHANNELS * i + n];
@@ -79,22 +106,25 @@ TIN_KERNEL void tin_conv_2d_word(const tin_conv_2d_word_params *p, uint8_t *aren
     const tin_window window = TIN_WINDOW(p);
     const tin_scale scale = TIN_SCALE(p);
     const int linear = tin_is_linear(&window, end);
+    const int32_t advance = 4 * p->stride_w * p->kernel_h * p->in_c; /* words from one window of a strip to the next */
     uint32_t *packed = (uint32_t *)(void *)(arena + p->scratch);
-    uint32_t *const packed_end = packed + 4 * p->chunk * p->chunks;
-    int32_t left = (end - row) * p->out_w;
+    int32_t left = (end - row) * p->out_w / p->span;
     for (int32_t y = row, x = 0; left > 0; left -= TIN_PIXELS) {
         const int32_t count = tin_min(left, TIN_PIXELS);
-        uint32_t *to;
         block b;
-        if (linear)
-            to = pack_linear(p, (const int8_t *)tin_row(&p->in, arena, y) + x * p->in_c, count, packed);
-        else if (p->short_runs)
-            to = tin_runs6(&window, arena, y, x, count, packed, (int8_t *)packed_end);
-        else
-            to = tin_patches(&window, arena, y, x, TIN_PIXELS, count, packed, tin_pack6);
-        while (to != packed_end) *to++ = 0;
         place_block(p, arena, y, x, count, &b);
+        if (linear)
+            pack_linear(p, (const int8_t *)tin_row(&p->in, arena, y) + x * p->in_c, count, packed);
+        else if (p->columns > 0)
+            pack_columns(&window, arena, &b, p->columns, packed);
+        else
+            tin_patches(&window, arena, y, x, TIN_PIXELS, count, packed, tin_pack6);
+        /* Taps that fill up the last chunk have weights of zero: what they are multiplied with does not matter. */
         run_block(p, &scale, packed, &b);
-        for (x += TIN_PIXELS; x >= p->out_w; x -= p->out_w) y++;
+        for (int32_t i = 1; i < p->span; i++) {
+            advance_block(p, &b);
+            run_block(p, &scale, packed + i * advance, &b);
+        }
+        for (x += TIN_PIXELS * p->span; x >= p->out_w; x -= p->out_w) y++;
     }
 }

@@ -5,32 +5,51 @@
 #ifndef TIN_WORD_DOT_H
 #define TIN_WORD_DOT_H
 
+#include "tin_columns.h"
 #include "tin_word.h"
 
-#define TIN_PIXELS 6   /* of a block */
 #define TIN_CHANNELS 4 /* whose weights are interleaved */
 
-/* Writes `bytes` taps of six pixels as four words each: three pixels in two words, twice. */
-static TIN_APART uint32_t *tin_pack6(uint32_t *to, const int8_t *const from[], int32_t bytes)
+/* Writes taps as four words each: three pixels in two words, twice. */
+static TIN_APART uint32_t *tin_pack6_strip(uint32_t *to, const tin_strip *s)
 {
-    const int8_t *a = from[0], *b = from[1], *c = from[2], *d = from[3], *e = from[4], *f = from[5];
+    const int8_t *a = s->from[0], *b = s->from[1], *c = s->from[2];
+    const int8_t *d = s->from[3], *e = s->from[4], *f = s->from[5];
+    const int32_t step = s->step;
 #define TAP(k)                                                                                                \
     do {                                                                                                      \
         const uint32_t middle = (uint32_t)b[k], other = (uint32_t)e[k];                                       \
-        to[4 * (k)] = (uint32_t)a[k] + (middle << 21);                                                        \
-        to[4 * (k) + 1] = (uint32_t)c[k] + (middle << 10);                                                    \
-        to[4 * (k) + 2] = (uint32_t)d[k] + (other << 21);                                                     \
-        to[4 * (k) + 3] = (uint32_t)f[k] + (other << 10);                                                     \
+        to[0] = (uint32_t)a[k] + (middle << 21);                                                              \
+        to[1] = (uint32_t)c[k] + (middle << 10);                                                              \
+        to[2] = (uint32_t)d[k] + (other << 21);                                                               \
+        to[3] = (uint32_t)f[k] + (other << 10);                                                               \
+        to += step;                                                                                           \
+        TIN_KEEP1(to);                                                                                        \
     } while (0)
-    for (; bytes >= 4; bytes -= 4, a += 4, b += 4, c += 4, d += 4, e += 4, f += 4, to += 16) {
-        TAP(0);
-        TAP(1);
-        TAP(2);
-        TAP(3);
+    for (int32_t rows = s->rows;;) {
+        for (int32_t groups = s->groups; groups > 0; groups--, to += s->gap) {
+            int32_t left = s->taps;
+            for (; left >= 4; left -= 4, a += 4, b += 4, c += 4, d += 4, e += 4, f += 4) {
+                TAP(0);
+                TAP(1);
+                TAP(2);
+                TAP(3);
+            }
+            for (; left > 0; left--, a++, b++, c++, d++, e++, f++) TAP(0);
+        }
+        if (--rows == 0) return to;
+        a += s->skip[0], b += s->skip[1], c += s->skip[2], d += s->skip[3], e += s->skip[4], f += s->skip[5];
+        to += s->back;
     }
-    for (; bytes > 0; bytes--, a++, b++, c++, d++, e++, f++, to += 4) TAP(0);
 #undef TAP
-    return to;
+}
+
+/* The same for one run of taps. */
+static TIN_APART uint32_t *tin_pack6(uint32_t *to, const int8_t *const from[], int32_t taps)
+{
+    tin_strip s;
+    tin_one_run(&s, from, taps);
+    return tin_pack6_strip(to, &s);
 }
 
 #if defined(__arm__)

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...graph import Array
 from ...ops._conv import ConvParams
 from ...ops._window import Axis
 from ...ops.base import I8, I16, I32, Call, I8s, I32s, U8s, note
 from ...ops.conv_2d import Conv2D
-from ..word.conv_2d import flat_weights
+from ..word._columns import BYTES_A_TAP, Strip, packed
 from ._pack import cut, shifted
 from ._scales import scales
 
-BYTES_A_TAP = 16  # six pixels in four words
-PIXELS = 6
-LONGEST_RUN = 48  # bytes of a row of taps, up to which copying it is cheaper than gathering taps one by one
+LONGEST_RUN = 48  # bytes of a window's row up to which windows are packed by columns
 LANE_START = 2**20  # what sums of a chunk are too large by
 
 
@@ -30,7 +29,7 @@ class Conv2DThumb1(Conv2D):
     @dataclass(frozen=True)
     class Params:
         weights: U8s = note("[out_c][chunk * chunks], 128 added, filled up with 128")
-        padding: I8s = note("the input's zero point, for a row of taps if `runs`, else for one, if there is padding")
+        padding: I8s = note("the input's zero point, for a tap or a row of a strip, if there is padding")
         scales: I32s = note("a record for each channel, then constants of channels that need their own")
         in_h: I16 = note("input rows")
         in_w: I16 = note("input columns")
@@ -45,28 +44,23 @@ class Conv2DThumb1(Conv2D):
         dilation_w: I16 = note("columns between taps")
         pad_top: I16 = note("rows of padding above")
         pad_left: I16 = note("columns of padding to the left")
+        span: I16 = note("neighbouring outputs whose windows are packed as one strip of columns")
+        columns: I16 = note("input columns of a strip; 0: windows are packed one by one, taps a row at a time")
         chunk: I32 = note("taps of a part whose sums are unpacked by themselves")
         chunks: I32 = note("such parts")
-        runs: I8 = note("1: windows are gathered a row of taps at a time")
         scale_words: I8 = note("words of a record: 4, or 6 if the outputs' zero point lies between them")
         low: I8 = note("least output")
         high: I8 = note("greatest output")
         out_zero: I32 = note("zero point of the output")
 
     def scratch_bytes(self, call: Call) -> int:
-        chunk, chunks = cut(flat_weights(call))
-        copies = PIXELS * self.run(call) if self.gathers_runs(call) else 0
-        return BYTES_A_TAP * (chunk + 1) * chunks + copies
+        weights, strip = self.packed(call)
+        chunk, chunks = cut(weights)
+        return BYTES_A_TAP * (strip.before + (chunk + 1) * chunks)
 
-    def run(self, call: Call) -> int:
-        """Bytes of a row of taps."""
-        return self.window(call).x.kernel * call.x.shape[3]
-
-    def gathers_runs(self, call: Call) -> bool:
-        """Whether rows of taps that reach beyond the image are copied."""
-        window = self.window(call)
-        contiguous = window.x.dilation == 1 or window.x.kernel == 1
-        return window.reaches_out and contiguous and self.run(call) <= LONGEST_RUN
+    def packed(self, call: Call) -> tuple[Array, Strip]:
+        """(weights [channels, taps] in the order of packed inputs, how these are packed)"""
+        return packed(self, call, LONGEST_RUN)
 
     def separation(self, call: Call, index: int) -> int | None:
         window = self.window(call)
@@ -78,16 +72,15 @@ class Conv2DThumb1(Conv2D):
 
     def params(self, call: Call) -> Params:
         base: ConvParams = super().params(call)
-        weights = flat_weights(call)
+        weights, strip = self.packed(call)
         chunk, chunks = cut(weights)
         scale = scales(self, call, chunks * LANE_START)
-        window, runs = self.window(call), self.gathers_runs(call)
-        padding = self.run(call) if runs else base.in_c if window.reaches_out else 1
+        padding = max(1, strip.columns) * base.in_c if self.window(call).reaches_out else 1
         return self.Params(
             shifted(weights, chunk * chunks), np.full(padding, base.pad_value, np.int8),
             scale.records, base.in_h, base.in_w, base.in_c, base.out_w, base.out_c, base.kernel_h, base.kernel_w,
             base.stride_h, base.stride_w, base.dilation_h, base.dilation_w, base.pad_top, base.pad_left,
-            chunk, chunks, int(runs), scale.words, scale.low, scale.high, base.out_zero,
+            strip.span, strip.columns, chunk, chunks, scale.words, scale.low, scale.high, base.out_zero,
         )  # fmt: skip
 
 
