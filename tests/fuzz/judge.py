@@ -18,6 +18,7 @@ from tinsmith import check, emit, ops, passes, plan
 from tinsmith.errors import TinsmithError
 from tinsmith.graph import Graph
 from tinsmith.load import tflite
+from tinsmith.plan import packing
 
 TIME_LIMIT = 2.0  # seconds of processor time for one input; who waits is noticed by the campaign
 SMALL_ARENA = 4 * 2**20  # bytes of activations; what is larger is read and checked, but not planned
@@ -113,15 +114,15 @@ def prepared() -> Iterator[None]:
     def too_slow(number: int, frame: FrameType | None) -> None:
         raise TooSlow
 
-    handler, steps = signal.signal(signal.SIGPROF, too_slow), plan.SEARCH_STEPS
-    plan.SEARCH_STEPS = 3  # the search does nothing that packing once does not do
+    handler, steps = signal.signal(signal.SIGPROF, too_slow), packing.SEARCH_STEPS
+    packing.SEARCH_STEPS = 3  # the search does nothing that packing once does not do
     try:
         with warnings.catch_warnings(), np.errstate(all="warn", under="ignore"):
             warnings.simplefilter("error")
             yield
     finally:
         signal.signal(signal.SIGPROF, handler)
-        plan.SEARCH_STEPS = steps
+        packing.SEARCH_STEPS = steps
 
 
 def multiply_accumulates(graph: Graph) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from .measure.sizes import flash
 from .measure.stack import worst_case
 from .ops import Call
 from .pipeline import Compiled, api, build_model, joined
+from .plan.schedule import FEED
 from .samples import fixed
 
 
@@ -81,10 +83,17 @@ def bench(compiled: Compiled) -> Cost:
 
 
 def layer_costs(compiled: Compiled, counts: Counts, cycles: Cycles | None) -> tuple[Layer, ...]:
-    """The nodes' shares, in the order in which they run."""
+    """The nodes' shares, in the order of the graph; a node that runs row by row has many calls."""
     graph = compiled.plan.graph
-    estimates = cycles.nodes if cycles else (None,) * len(compiled.nodes)
+    calls = [graph.nodes[run.node].outputs[0] for run in compiled.plan.runs if run.node != FEED]
+    instructions, estimates = collections.Counter[str](), collections.Counter[str]()
+    for name, retired, estimated in zip(calls, counts.nodes, cycles.nodes if cycles else counts.nodes, strict=True):
+        instructions[name] += retired
+        estimates[name] += estimated
     return tuple(
-        Layer(n.name, n.op, ops.find(n.op).macs(Call.of(graph, n)), instructions, estimated)
-        for n, instructions, estimated in zip(compiled.nodes, counts.nodes, estimates, strict=True)
-    )
+        Layer(
+            n.name, n.op, ops.find(n.op).macs(Call.of(graph, n)), instructions[n.outputs[0]],
+            estimates[n.outputs[0]] if cycles else None,
+        )
+        for n in compiled.nodes
+    )  # fmt: skip

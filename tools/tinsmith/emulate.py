@@ -31,7 +31,7 @@ class Response:
     """What a firmware answered. All outputs of a sample are concatenated in the model's order."""
 
     outputs: tuple[bytes, ...]  # per sample
-    traces: tuple[tuple[bytes, ...], ...] | None  # per sample, per node: the arena after the node
+    traces: tuple[tuple[bytes, ...], ...] | None  # per sample, per call of a kernel: the arena after it
     stack_bytes: int  # most stack that one run used; of a traced run, with the harness's writing
     stderr: str  # QEMU's and its plugins' messages
 
@@ -126,17 +126,17 @@ def _raise_reported(built: Built, stderr: str) -> None:
 
 def _parse(built: Built, data: bytes, samples: int, trace: bool, stderr: str) -> Response:
     """Take the response file apart."""
-    magic, output_bytes, arena_bytes, nodes = struct.unpack_from("<4I", data.ljust(16, b"\0"))
+    magic, output_bytes, arena_bytes, _ = struct.unpack_from("<4I", data.ljust(16, b"\0"))
     trailer_magic, status, stack_bytes = struct.unpack("<IiI", data[-12:].rjust(12, b"\0"))
     if (magic, trailer_magic) != (_RESPONSE_MAGIC, _RESPONSE_MAGIC):
         raise TargetError(
             f"{built.output.name} ended without a complete response ({len(data)} bytes): {stderr.strip()}"
         )
-    step = output_bytes + (nodes * arena_bytes if trace else 0)
+    step = (len(data) - 28) // max(samples, 1) if trace else output_bytes
     if status:
         done = (len(data) - 28) // step if step else 0
         raise _fault(built, "status", {"sample": done}, f"the model's run function returned {status}")
-    if len(data) != 28 + samples * step:
+    if len(data) != 28 + samples * step or (trace and arena_bytes and (step - output_bytes) % arena_bytes):
         raise TargetError(f"{built.output.name} answered {len(data)} bytes instead of {28 + samples * step}")
     outputs, traces = [], []
     for begin in range(16, 16 + samples * step, step or 1):

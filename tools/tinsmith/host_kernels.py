@@ -19,6 +19,7 @@ from . import ops, targets, toolchain
 from .graph import Array, Graph, Node, Tensor
 from .ops.base import Call, CType, Op, c_fields
 from .plan import Plan
+from .plan.schedule import FEED
 
 GUARD_BYTES = 64  # of a known pattern on either side of an arena
 GUARD = 0xA5
@@ -180,29 +181,30 @@ class Program:
     def __init__(self, plan: Plan, kernels: Kernels, guard: int = GUARD_BYTES) -> None:
         self.plan, self.kernels = plan, kernels
         self.arena = Arena(plan.arena_bytes, guard)
-        graph = plan.graph
-        self.steps = [self.step(graph, node) for node in graph.nodes if not ops.find(node.op).view]
+        graph, runs = plan.graph, [run for run in plan.runs if run.node != FEED]
+        bound = {index: self.bind(graph, graph.nodes[index]) for index in dict.fromkeys(run.node for run in runs)}
+        self.calls = [(bound[run.node], run.first, run.end) for run in runs]
 
-    def step(self, graph: Graph, node: Node) -> tuple[Bound, int]:
-        """(parameters, output rows) of a node."""
-        call = Call.of(graph, node)
-        op = self.plan.kernel(node)
+    def bind(self, graph: Graph, node: Node) -> Bound:
+        """The parameters of a node."""
+        call, op = Call.of(graph, node), self.plan.kernel(node)
         inputs = [self.view(call, op, call.input(i)) for i in op.runtime_inputs(call)]
         scratch = self.plan.scratch_offset(node) if op.scratch_bytes(call) else 0
-        return bind(call, inputs, self.view(call, op, call.y), scratch, op), op.rows(call, call.y)[0]
+        state = self.plan.state_offset(node) if op.needs_state else 0
+        return bind(call, inputs, self.view(call, op, call.y), scratch, op, state)
 
     def view(self, call: Call, op: Op, tensor: Tensor) -> View:
         count, stride = op.rows(call, tensor)
         if tensor.data is not None:
             return View(stride, count, constant=np.require(tensor.data, None, ["C", "A"]))
-        return View(stride, count, self.plan.offset(tensor.name))
+        return View(stride, self.plan.rows_held(tensor.name, count), self.plan.offset(tensor.name))
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """The model's outputs for its inputs, both in order. Raises AssertionError if a guard was touched."""
         graph = self.plan.graph
         for name, value in zip(graph.inputs, inputs, strict=True):
             self.arena.put(self.plan.offset(name), value)
-        for bound, rows in self.steps:
-            self.kernels.run(bound, self.arena, 0, rows)
+        for bound, first, end in self.calls:
+            self.kernels.run(bound, self.arena, first, end)
         self.arena.check()
         return [self.arena.get(self.plan.offset(name), graph[name]) for name in graph.outputs]

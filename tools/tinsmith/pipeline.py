@@ -17,12 +17,15 @@ from . import emulate, modes, ops, toolchain
 from .emit import linked
 from .emit.render import identifier
 from .errors import TargetError, TinsmithError
-from .graph import Array, Graph, Node
+from .graph import Array, Graph, Node, Tensor
 from .load.tflite import load_file
 from .modes import Mode
 from .passes import lower
 from .paths import firmware
 from .plan import Plan, plan
+from .plan.audit import audit
+from .plan.schedule import FEED
+from .plan.tasks import make_task
 from .targets import Target
 
 Values = Sequence[Array]  # one array for each input or output of the model, in its order
@@ -61,7 +64,8 @@ def compile_model(path: Path, target: Target, name: str | None = None, optimize:
 def compile_graph(graph: Graph, source: Graph, path: Path, target: Target, name: str, mode: Mode) -> Compiled:
     """Plans and writes a lowered graph; `source` is what it was made from."""
     kernels = ops.choose(graph, target.kernels if mode.special_kernels else (), mode.least_share)
-    planned = plan(graph, kernels)
+    planned = plan(graph, kernels, mode.stream)
+    audit(planned)
     return Compiled(name, path, target, mode, source, planned, linked(planned, name, mode.specialised))
 
 
@@ -124,8 +128,11 @@ class Runner(Protocol):
     def run(self, samples: Sequence[Values]) -> list[list[Array]]:
         """The outputs for each sample. Arrays have the model's own shapes and types."""
 
+    def snapshots(self, sample: Values) -> Sequence[bytes]:
+        """The arena after each call of a kernel."""
+
     def trace(self, sample: Values) -> dict[str, Array]:
-        """What each node wrote, by tensor name, seen just after the node ran."""
+        """What each node wrote, by tensor name, seen just after it was written."""
 
 
 @contextmanager
@@ -146,13 +153,24 @@ def split(data: bytes, graph: Graph, names: Sequence[str]) -> list[Array]:
 
 
 def node_outputs(compiled: Compiled, arenas: Sequence[bytes]) -> dict[str, Array]:
-    """Each node's output from the arena as it was after that node."""
-    result: dict[str, Array] = {}
-    for node, arena in zip(compiled.nodes, arenas, strict=True):
-        tensor = compiled.plan.graph[node.outputs[0]]
-        values = np.frombuffer(arena, tensor.dtype, tensor.size, compiled.plan.offset(tensor.name))
-        result[tensor.name] = values.reshape(tensor.shape)
-    return result
+    """Each node's output, row by row from the arena as it was after each call of a kernel."""
+    plan, nodes = compiled.plan, compiled.plan.graph.nodes
+    result = {node.outputs[0]: np.zeros(plan.graph[node.outputs[0]].nbytes, np.uint8) for node in compiled.nodes}
+    tasks = {
+        i: make_task(plan.graph, plan.views, i, plan.kernel(n)) for i, n in enumerate(nodes) if n in compiled.nodes
+    }
+    for run, arena in zip((r for r in plan.runs if r.node != FEED), arenas, strict=True):
+        task = tasks[run.node]
+        for row in task.completed(run.first, run.end):
+            start, end = plan.row_range(task.buffer, row)
+            size = end - start
+            result[task.call.y.name][size * row : size * (row + 1)] = np.frombuffer(arena[start:end], np.uint8)
+    return {name: typed(data, plan.graph[name]) for name, data in result.items()}
+
+
+def typed(data: Array, tensor: Tensor) -> Array:
+    """Bytes as the values of a tensor."""
+    return data.view(tensor.dtype).reshape(tensor.shape)
 
 
 class EmulatedRunner:
@@ -166,10 +184,13 @@ class EmulatedRunner:
         response = emulate.run(self.built, [joined(s) for s in samples], timeout=self.timeout)
         return [split(data, graph, graph.outputs) for data in response.outputs]
 
-    def trace(self, sample: Values) -> dict[str, Array]:
+    def snapshots(self, sample: Values) -> Sequence[bytes]:
         response = emulate.run(self.built, [joined(sample)], trace=True, timeout=self.timeout)
         assert response.traces is not None
-        return node_outputs(self.compiled, response.traces[0])
+        return response.traces[0]
+
+    def trace(self, sample: Values) -> dict[str, Array]:
+        return node_outputs(self.compiled, self.snapshots(sample))
 
 
 def joined(values: Values) -> bytes:
@@ -220,12 +241,11 @@ class HostRunner:
         start = self.compiled.plan.offset(name)
         return self.memory[start : start + self.compiled.plan.graph[name].nbytes]
 
-    def trace(self, sample: Values) -> dict[str, Array]:
+    def snapshots(self, sample: Values) -> Sequence[bytes]:
         arenas: list[bytes] = []
 
-        def on_node(index: int) -> None:
-            if index:
-                arenas.append(self.memory[: self.arena_bytes].tobytes())
+        def on_node(_: int) -> None:
+            arenas.append(self.memory[: self.arena_bytes].tobytes())
 
         hook_type = ctypes.CFUNCTYPE(None, ctypes.c_int)
         hook = hook_type(on_node)
@@ -235,4 +255,7 @@ class HostRunner:
             self.run_one(sample)
         finally:
             pointer.value = None
-        return node_outputs(self.compiled, arenas)
+        return arenas[1:]  # the first call of the hook is before anything ran
+
+    def trace(self, sample: Values) -> dict[str, Array]:
+        return node_outputs(self.compiled, self.snapshots(sample))

@@ -6,7 +6,7 @@
  *   request    magic, flags, samples, bytes of all inputs of one sample; then for each sample the
  *              inputs' bytes in the model's order
  *   response   magic, bytes of all outputs, arena bytes, nodes; then for each sample, if traced, the
- *              whole arena after each node, and the outputs' bytes; at the end magic, status of the
+ *              whole arena after each call of a kernel, and the outputs' bytes; at the end magic, status of the
  *              last run, most stack bytes that a run used
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -75,7 +75,7 @@ __attribute__((noinline)) void tin_on_node(int index)
 #ifdef PORT_ASSERT
     check_guards();
 #endif
-    if (flags & FLAG_TRACE && index > 0)
+    if (flags & FLAG_TRACE && tin_node >= 0) /* -1 before the first call of a kernel */
         port_write(memory.arena, TIN_MODEL_ARENA_BYTES);
     tin_node = index;
 }

@@ -13,6 +13,7 @@ from ..graph import Array, Graph, Node, Tensor
 from ..ops.base import Call, c_fields
 from ..plan import Plan
 from .core import struct_name
+from .demand import Order
 from .memory_map import memory_map
 from .render import C_TYPES, c_float, c_integer, c_string, c_values, identifier, render, safe_comment
 
@@ -50,8 +51,9 @@ def linked(plan: Plan, name: str, specialised: bool = False) -> dict[str, str]:
     If `specialised`, NAME.c includes its kernels, so that the compiler knows their parameters.
     """
     graph, arrays = plan.graph, Arrays()
-    runnable = [n for n in graph.nodes if not ops.find(n.op).view]
-    nodes = [node_entry(plan, node, i, arrays) for i, node in enumerate(runnable)]
+    runnable = [i for i, n in enumerate(graph.nodes) if not ops.find(n.op).view]
+    nodes = [node_entry(plan, graph.nodes[i], k, arrays) for k, i in enumerate(runnable)]
+    order = Order.of(plan, {i: f"node{k}" for k, i in enumerate(runnable)})
     omitted = plan.omitted_parts(thrifty=not specialised)
     taken: set[str] = set()
     inputs = [io_entry(plan, graph[n], name, "input", i, taken) for i, n in enumerate(graph.inputs)]
@@ -60,6 +62,7 @@ def linked(plan: Plan, name: str, specialised: bool = False) -> dict[str, str]:
         "name": name, "NAME": name.upper(), "version": __version__, "api_version": API_VERSION,
         "summary": summary(plan, arrays), "arena_bytes": plan.arena_bytes, "scratch_bytes": plan.scratch_bytes,
         "inputs": inputs, "outputs": outputs, "arrays": arrays.entries, "nodes": nodes,
+        "streamed": order.streamed(), "calls": order.calls(), "comments": {n["name"]: n["comment"] for n in nodes},
         "memory_map": memory_map(plan), "packing": plan.packing,
         "omitted": omitted,
         "included": [s for s in plan.sources if s.endswith(".c")] if specialised else [],
@@ -100,6 +103,8 @@ def node_entry(plan: Plan, node: Node, index: int, arrays: Arrays) -> dict[str, 
     fields = [f".in = {source}", f".out = {rows_of(plan, call, op, call.y, arrays)}"]
     if op.needs_scratch:
         fields.append(f".scratch = {plan.scratch_offset(node) if op.scratch_bytes(call) else 0}")
+    if op.needs_state:
+        fields.append(f".state = {plan.state_offset(node)}")
     params = op.params(call)
     for field_name, ctype, text in c_fields(type(params)):
         value = getattr(params, field_name)
@@ -110,17 +115,17 @@ def node_entry(plan: Plan, node: Node, index: int, arrays: Arrays) -> dict[str, 
         fields.append(f".{field_name} = {value}")
     return {
         "name": name, "comment": describe(plan.graph, node), "struct": struct_name(op), "kernel": op.kernel,
-        "fields": fields, "rows": views if separate else [], "row_count": op.rows(call, call.y)[0],
+        "fields": fields, "rows": views if separate else [], "index": index,
     }  # fmt: skip
 
 
 def rows_of(plan: Plan, call: Call, op: ops.Op, tensor: Tensor, arrays: Arrays) -> str:
-    """A tin_rows initialiser: whole tensors, in the arena or in flash."""
+    """A tin_rows initialiser: a tensor in flash, or one in the arena, whole or as a ring of rows."""
     count, stride = op.rows(call, tensor)
     if tensor.data is not None:
         source = arrays.add(tensor.data, C_TYPES[tensor.dtype.name], f"constant '{tensor.name}'")
         return f"{{ {source}, 0, {stride}, {count} }}"
-    return f"{{ NULL, {plan.offset(tensor.name)}, {stride}, {count} }}"
+    return f"{{ NULL, {plan.offset(tensor.name)}, {stride}, {plan.rows_held(tensor.name, count)} }}"
 
 
 def io_entry(plan: Plan, tensor: Tensor, model: str, kind: str, index: int, taken: set[str]) -> dict[str, Any]:

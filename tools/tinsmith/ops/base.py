@@ -126,6 +126,8 @@ class Op:
     extra_sources: ClassVar[tuple[str, ...]] = ()  # beside `source`, relative to firmware/core
     #: Parts of the kernel that a build may leave out if no call uses them: name -> what it is for.
     parts: ClassVar[Mapping[str, str]] = {}
+    #: Those that are needed as soon as an input is a ring of rows. None: all of them.
+    ring_parts: ClassVar[frozenset[str] | None] = None
 
     @property
     def kernel(self) -> str:

@@ -1,0 +1,123 @@
+"""Where every tensor lies in the arena, and in which order rows are computed.
+
+tasks -> schedule -> lifetimes -> packing; `search` says which ways through a graph are worth to be tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from .. import ops
+from ..errors import Unsupported
+from ..graph import Graph, Node
+from ..ops import Op
+from ..ops.base import image_rows
+from .lifetimes import SCRATCH, STATE, Buffer
+from .schedule import Run
+from .tasks import find_roots
+
+__all__ = ["SCRATCH", "Buffer", "Plan", "Run", "find_roots", "plan", "scratch_name"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A graph with the place of everything it computes."""
+
+    graph: Graph
+    buffers: tuple[Buffer, ...]
+    roots: Mapping[str, str]  # tensor -> the buffer that holds it
+    packing: str  # how the places were found
+    kernels: Mapping[str, Op]  # of each node, by its output
+    runs: tuple[Run, ...]  # the calls of kernels, in order
+    cuts: tuple[str, ...]  # buffers that are complete before anything behind them begins; the rest runs on demand
+    steps: Mapping[str, int]  # steps a call of the nodes that are streamed, by their output
+    fed: tuple[str, ...] = ()  # inputs that come row by row
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Buffer]:
+        return {b.name: b for b in self.buffers}
+
+    @cached_property
+    def views(self) -> Mapping[str, str]:
+        """Tensor -> the tensor that it is a view of, or itself."""
+        return find_roots(self.graph)
+
+    def kernel(self, node: Node) -> Op:
+        """What computes a node."""
+        return self.kernels[node.outputs[0]]
+
+    def buffer(self, tensor: str) -> Buffer:
+        """What holds a tensor."""
+        return self.by_name[self.roots[tensor]]
+
+    def offset(self, tensor: str) -> int:
+        """Bytes from the start of the arena to a tensor, or to the ring of its rows."""
+        return self.buffer(tensor).offset
+
+    def is_ring(self, tensor: str) -> bool:
+        """Whether only some rows of a tensor are in memory at a time."""
+        buffer = self.buffer(tensor)
+        return buffer.rows < image_rows(self.graph[buffer.name])[0]
+
+    def row_range(self, buffer: str, row: int) -> tuple[int, int]:
+        """First byte of the arena that a row of a root tensor lies in, and the one behind it."""
+        held = self.buffer(buffer)
+        start = held.offset + row % held.rows * held.row_bytes
+        return start, start + held.row_bytes
+
+    def rows_held(self, tensor: str, count: int) -> int:
+        """How many of a tensor's `count` rows, as some kernel sees them, are in memory at a time."""
+        return self.buffer(tensor).rows if self.is_ring(tensor) else count
+
+    def scratch_offset(self, node: Node) -> int:
+        return self.by_name[scratch_name(node)].offset
+
+    def state_offset(self, node: Node) -> int:
+        return self.by_name[f"{STATE}{node.outputs[0]}"].offset
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Source files of the kernels that run, relative to firmware/core."""
+        return tuple(sorted({name for kernel in self.kernels.values() if not kernel.view for name in kernel.sources}))
+
+    def omitted_parts(self, thrifty: bool) -> tuple[str, ...]:
+        """Macros of parts of these kernels that no node uses (Op.used_parts)."""
+        offered = {kernel.part_macro(part) for kernel in self.kernels.values() for part in kernel.parts}
+        for node in self.graph.nodes:
+            kernel, call = self.kernel(node), ops.Call.of(self.graph, node)
+            used = set(kernel.used_parts(call, thrifty))
+            if any(self.is_ring(name) for name in node.inputs if name is not None and name in self.roots):
+                used |= kernel.parts.keys() if kernel.ring_parts is None else kernel.ring_parts
+            offered -= {kernel.part_macro(part) for part in used}
+        return tuple(sorted(offered))
+
+    @property
+    def arena_bytes(self) -> int:
+        """Bytes of RAM for inputs, outputs, everything between and scratch: exact."""
+        return max((b.end for b in self.buffers), default=0)
+
+    @property
+    def scratch_bytes(self) -> int:
+        """The largest scratch of any node; it lies in the arena."""
+        return max((b.nbytes for b in self.buffers if b.name.startswith(SCRATCH)), default=0)
+
+
+def scratch_name(node: Node) -> str:
+    return f"{SCRATCH}{node.outputs[0]}"
+
+
+def plan(graph: Graph, kernels: Mapping[str, Op] | None = None, stream: bool = False, fed: bool = False) -> Plan:
+    """The smallest arena found for a graph, by several ways through it and several orders of packing.
+
+    `kernels` is what ops.choose chose; by default portable kernels run. Without `stream`, layers run one by one. With
+    `fed`, the model's input comes row by row.
+    Raises Unsupported for models whose output does not depend on their input.
+    """
+    from .search import search
+
+    for name in graph.outputs:
+        if graph[name].data is not None:
+            raise Unsupported(f"{graph.name}: the output {name!r} does not depend on the input")
+    return search(graph, ops.choose(graph, ()) if kernels is None else kernels, stream, fed)

@@ -1,0 +1,196 @@
+"""Which bytes are needed when, for a given order of runs.
+
+Time passes in moments. A run is one moment, or, if the kernel is `exact` about its rows, one moment for each step. What
+a moment reads and what it writes is alive during it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from .schedule import FEED, Run
+from .tasks import Task
+
+SCRATCH, STATE = "scratch of ", "state of "
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Bytes [start, end) of a buffer that are alive at the same moments: a set of bits."""
+
+    start: int
+    end: int
+    moments: int
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A range of the arena: a tensor, a ring of its rows, or what a kernel needs beside tensors."""
+
+    name: str
+    rows: int  # held at a time
+    row_bytes: int
+    stretches: tuple[Stretch, ...]
+    first: int  # node that needs it first; -1: it is there before the run
+    last: int  # node that needs it last; the number of nodes: it is needed after the run
+    offset: int = 0
+
+    @property
+    def nbytes(self) -> int:
+        return self.rows * self.row_bytes
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.nbytes
+
+
+@dataclass
+class Rows:
+    """The moments at which each row of a buffer is written first and read last."""
+
+    nbytes: int
+    born: list[int]
+    dead: list[int]
+    whole: bool = False  # must be whole in memory, as some kernel knows no rings of it
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """All lifetimes of a schedule."""
+
+    moments: int
+    rows: Mapping[str, Rows]
+    busy: Mapping[int, Sequence[int]]  # node -> its moments
+
+
+def history(
+    tasks: Sequence[Task], runs: Sequence[Run], sizes: Mapping[str, tuple[int, int]], given: Collection[str],
+    kept: Collection[str], fed: Collection[str] = (),
+) -> History:  # fmt: skip
+    """Lifetimes of the buffers that `tasks` read and write. `sizes`: (rows, bytes a row) of each buffer. `given` ones
+    are there from the start, `kept` ones are needed after the end, `fed` ones are written by runs of FEED."""
+    of_node = {task.node: task for task in tasks}
+    names = dict.fromkeys([*given, *fed, *(r.buffer for t in tasks for r in t.reads), *(t.buffer for t in tasks)])
+    rows = {name: Rows(sizes[name][1], [-1] * sizes[name][0], [-1] * sizes[name][0]) for name in names}
+    busy: dict[int, list[int]] = {task.node: [] for task in tasks}
+    now = 0
+    for run in runs:
+        if run.node == FEED:
+            for name in fed:
+                rows[name].born[run.first] = rows[name].dead[run.first] = now
+            now += 1
+            continue
+        task = of_node[run.node]
+        for first, end in moments_of(task, run):
+            note_moment(task, first, end, now, rows)
+            busy[task.node].append(now)
+            now += 1
+    for name in given:
+        found = rows[name]
+        found.born, found.whole = [0] * len(found.born), True
+        found.dead = [max(0, moment) for moment in found.dead]
+    for name in kept:
+        rows[name].dead, rows[name].whole = [now] * len(rows[name].dead), True
+    return History(now + 1, rows, busy)
+
+
+def moments_of(task: Task, run: Run) -> Iterator[tuple[int, int]]:
+    """The steps of each moment of a run."""
+    if not task.exact:
+        yield run.first, run.end
+        return
+    for step in range(run.first, run.end):
+        yield step, step + 1
+
+
+def note_moment(task: Task, first: int, end: int, now: int, rows: Mapping[str, Rows]) -> None:
+    for read in task.reads:
+        source = rows[read.buffer]
+        source.whole |= not read.aligned
+        windows = read.windows[first:end]
+        for row in range(min(low for low, _ in windows), max(high for _, high in windows) + 1):
+            source.dead[row] = now
+    target = rows[task.buffer]
+    for row in range(bisect_left(task.born, first), bisect_left(task.born, end)):
+        target.born[row] = now
+    for row in task.completed(first, end):
+        target.dead[row] = max(target.dead[row], now)
+
+
+def shared(tasks: Sequence[Task], past: History, roots: Mapping[str, str], streamed: Collection[int]) -> dict[str, str]:
+    """Buffer -> the one that holds it: outputs of element-wise kernels take the places of inputs that die row by row.
+
+    That is only asked of `streamed` nodes; for whole tensors, packing finds such places by itself.
+    """
+    holder = {name: name for name in past.rows}
+    for task in tasks:
+        target = past.rows[task.buffer]
+        for read in task.reads if task.node in streamed else ():
+            name = holder[read.buffer]
+            source = past.rows[name]
+            alike = source.nbytes == target.nbytes and len(source.born) == len(target.born)
+            if not (alike and read.aligned and task.op.separation(task.call, read.index) == 0):
+                continue
+            if all(dead <= born for dead, born in zip(source.dead, target.born, strict=True)):
+                source.dead, source.whole = target.dead, source.whole or target.whole
+                holder[task.buffer] = name
+                break
+    return holder
+
+
+def ring_size(rows: Rows) -> int:
+    """How many rows must be held, so that each is dead when another one takes its place."""
+    count = len(rows.born)
+    if rows.whole:
+        return count
+    most, low = 1, 0
+    for row in range(count):
+        while low < row and rows.dead[low] < rows.born[row]:
+            low += 1
+        most = max(most, row - low + 1)
+    return most
+
+
+def mask(first: int, last: int) -> int:
+    """The bits of moments first to last."""
+    return ((1 << (last - first + 1)) - 1) << first
+
+
+def stretches(rows: Rows, held: int) -> tuple[Stretch, ...]:
+    """The slots of a ring of `held` rows, neighbours that live alike taken together."""
+    moments = [0] * held
+    for row, (born, dead) in enumerate(zip(rows.born, rows.dead, strict=True)):
+        moments[row % held] |= mask(born, dead)
+    found: list[Stretch] = []
+    for slot, bits in enumerate(moments):
+        start = slot * rows.nbytes
+        if found and found[-1].moments == bits:
+            found[-1] = Stretch(found[-1].start, start + rows.nbytes, bits)
+        else:
+            found.append(Stretch(start, start + rows.nbytes, bits))
+    return tuple(found)
+
+
+def peak(tasks: Sequence[Task], past: History) -> int:
+    """The most bytes that are alive at one moment: no packing can do with less."""
+    change = [0] * (past.moments + 1)
+    for rows in past.rows.values():
+        for born, dead in zip(rows.born, rows.dead, strict=True):
+            change[born] += rows.nbytes
+            change[dead + 1] -= rows.nbytes
+    for task in tasks:
+        moments = past.busy[task.node]
+        if task.state_bytes:
+            change[moments[0]] += task.state_bytes
+            change[moments[-1] + 1] -= task.state_bytes
+        if task.scratch_bytes:
+            for moment in moments:
+                change[moment] += task.scratch_bytes
+                change[moment + 1] -= task.scratch_bytes
+    most = now = 0
+    for step in change:
+        now += step
+        most = max(most, now)
+    return most

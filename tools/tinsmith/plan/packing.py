@@ -1,0 +1,137 @@
+"""Where buffers lie: each is a rigid set of stretches, and no two stretches that are alive together may meet.
+
+For every pair of buffers that follows as a few open intervals of forbidden distances. Overwriting consumed input, rings
+within dead input, in-place execution: all are distances that no interval forbids.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .lifetimes import Buffer
+
+ALIGNMENT = 4  # TIN_ARENA_ALIGN
+SEARCH_STEPS = 3000  # tries of the local search over packing orders
+SEARCH_LIMIT = 3_000_000  # steps times buffers squared, so that large graphs do not wait
+
+Interval = tuple[int, int]  # open: its ends are allowed
+Forbidden = tuple[Interval, ...]  # of (offset of the other buffer - own offset), rising, apart from each other
+
+
+def union(intervals: Iterable[Interval]) -> Forbidden:
+    """Overlapping intervals joined. Two that only touch leave one distance free."""
+    found: list[Interval] = []
+    for low, high in sorted(intervals):
+        if found and low < found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], high))
+        elif low < high:
+            found.append((low, high))
+    return tuple(found)
+
+
+def intersection(a: Forbidden, b: Forbidden) -> Forbidden:
+    return union((max(p, r), min(q, s)) for p, q in a for r, s in b if max(p, r) < min(q, s))
+
+
+def negative(intervals: Forbidden) -> Forbidden:
+    """The same seen from the other buffer."""
+    return tuple((-high, -low) for low, high in reversed(intervals))
+
+
+def collisions(own: Buffer, other: Buffer) -> Forbidden:
+    """Distances at which stretches of both that are alive together would meet."""
+    ever = 0
+    for b in other.stretches:
+        ever |= b.moments
+    return union(
+        (a.start - b.end, a.end - b.start)
+        for a in own.stretches
+        if a.moments & ever
+        for b in other.stretches
+        if a.moments & b.moments
+    )
+
+
+@dataclass(frozen=True)
+class Packing:
+    offsets: tuple[int, ...]
+    size: int
+    name: str  # how it was found
+
+
+def best_packing(buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]]) -> Packing:
+    """The smallest arena found."""
+    if not buffers:
+        return Packing((), 0, "nothing to pack")
+    indices = range(len(buffers))
+    orders = {
+        "largest first": sorted(indices, key=lambda i: (-buffers[i].nbytes, buffers[i].first)),
+        "most crowded first": sorted(indices, key=lambda i: (-sum(buffers[j].nbytes for j in forbidden[i]), i)),
+        "in order of birth": sorted(indices, key=lambda i: (buffers[i].first, -buffers[i].nbytes)),
+        "in order of death": sorted(indices, key=lambda i: (-buffers[i].last, -buffers[i].nbytes)),
+        "longest lived first": sorted(indices, key=lambda i: (buffers[i].first - buffers[i].last, -buffers[i].nbytes)),
+    }
+    tried = [(order, pack(order, buffers, forbidden, name)) for name, order in orders.items()]
+    order, best = min(tried, key=lambda entry: entry[1].size)
+    return local_search(order, best, buffers, forbidden)
+
+
+def local_search(
+    order: list[int], best: Packing, buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]]
+) -> Packing:
+    """Moves single buffers within the best order, or to the arena's other end; seed and number of steps are fixed."""
+    rng, count, high = random.Random(1), len(order), frozenset[int]()
+    current, floor = best, max(b.nbytes for b in buffers)
+    for _ in range(min(SEARCH_STEPS, SEARCH_LIMIT // count**2 + 1) if count > 1 else 0):
+        if best.size <= floor:
+            break
+        new_order, new_high = list(order), high
+        if rng.random() < 0.7:
+            new_order.insert(rng.randrange(count), new_order.pop(rng.randrange(count)))
+        else:
+            new_high = high ^ {rng.randrange(count)}
+        found = pack(new_order, buffers, forbidden, "local search", new_high, best.size - ALIGNMENT)
+        if found.size <= current.size:
+            order, high, current = new_order, new_high, found
+        if found.size < best.size:
+            best = found
+    return best
+
+
+def pack(
+    order: Sequence[int], buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]], name: str,
+    high: frozenset[int] = frozenset(), size: int = 0,
+) -> Packing:  # fmt: skip
+    """Puts each buffer at the lowest free place, in the given order; those in `high` at the highest below `size`."""
+    offsets: dict[int, int] = {}
+    for i in order:
+        # The place of i relative to a placed j must avoid an interval, so free places begin at its ends.
+        taken = sorted(
+            (offsets[j] - top, offsets[j] - low)
+            for j, intervals in forbidden[i].items()
+            if j in offsets
+            for low, top in intervals
+        )
+        place = highest(taken, size - buffers[i].nbytes) if i in high else -1
+        offsets[i] = place if place >= 0 else lowest(taken)
+    most = max(offsets[i] + buffers[i].nbytes for i in order)
+    return Packing(tuple(offsets[i] for i in range(len(buffers))), most, name)
+
+
+def lowest(taken: Sequence[Interval]) -> int:
+    place = 0
+    for start, end in taken:
+        if start < place < end:
+            place = -(-end // ALIGNMENT) * ALIGNMENT
+    return place
+
+
+def highest(taken: Sequence[Interval], limit: int) -> int:
+    """The highest free place up to `limit`, or a negative number."""
+    place = limit // ALIGNMENT * ALIGNMENT
+    for start, end in sorted(taken, key=lambda interval: -interval[1]):
+        if start < place < end:
+            place = start // ALIGNMENT * ALIGNMENT
+    return place

@@ -1,0 +1,131 @@
+"""What the planner knows of each node: its steps, the rows that they read and write, and the memory beside them.
+
+All rows here are those of buffers: a buffer is a root tensor (one that is no view), and its rows are image rows. A
+kernel that sees other rows than these, or all of a tensor at once, reads or writes the whole buffer.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from .. import ops
+from ..graph import Graph, Tensor
+from ..ops import Call, Op
+from ..ops.base import image_rows
+
+Window = tuple[int, int]  # first and last row
+
+
+@dataclass(frozen=True)
+class Read:
+    """What the steps of a task need of a buffer, through one input of the node."""
+
+    buffer: str
+    index: int  # of the node's input
+    windows: tuple[Window, ...]  # for each step
+    aligned: bool  # whether the kernel can find its rows in a ring
+
+    def last(self, first: int, end: int) -> int:
+        """The highest row that steps [first, end) need; -1 if they need none."""
+        return max(high for _, high in self.windows[first:end])
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A node that computes, with the kernel that computes it."""
+
+    node: int  # index in the graph
+    op: Op
+    call: Call
+    reads: tuple[Read, ...]
+    buffer: str  # what it writes
+    born: tuple[int, ...]  # for each row of the output: the step in which it may first be written
+    done: tuple[int, ...]  # the step after which it is complete
+    exact: bool  # whether a row of output is only written when no row before its window is needed any more
+
+    @property
+    def steps(self) -> int:
+        return self.op.step_count(self.call)
+
+    def completed(self, first: int, end: int) -> range:
+        """The rows of the output that steps [first, end) complete."""
+        return range(bisect_left(self.done, first), bisect_left(self.done, end))
+
+    @cached_property
+    def scratch_bytes(self) -> int:
+        return self.op.scratch_bytes(self.call)
+
+    @cached_property
+    def state_bytes(self) -> int:
+        return self.op.state_bytes(self.call)
+
+
+def find_roots(graph: Graph) -> dict[str, str]:
+    """Tensor -> the tensor whose bytes it shares; itself unless it is a view."""
+    roots = {t.name: t.name for t in graph.activations()}
+    for node in graph.nodes:
+        if ops.find(node.op).view:
+            roots[node.outputs[0]] = roots[node.inputs[0] or ""]
+    return roots
+
+
+def make_task(graph: Graph, roots: Mapping[str, str], index: int, op: Op) -> Task:
+    """The task of a node, run by the kernel `op`."""
+    call = Call.of(graph, graph.nodes[index])
+    reads = tuple(
+        read_of(graph, op, call, i, roots[call.input(i).name])
+        for i in op.runtime_inputs(call)
+        if call.input(i).name in roots
+    )
+    buffer, steps = graph[roots[call.y.name]], op.step_count(call)
+    count, last = image_rows(buffer)[0], steps - 1
+    if is_aligned(op, call, call.y, buffer):
+        done = steps_of_rows(op, call, steps)
+        born = done
+    else:
+        born, done = (0,) * count, (last,) * count
+    exact = all(op.separation(call, read.index) is not None for read in reads)
+    return Task(index, op, call, reads, buffer.name, born, done, exact)
+
+
+def is_aligned(op: Op, call: Call, tensor: Tensor, buffer: Tensor) -> bool:
+    return op.rows(call, tensor) == image_rows(buffer)
+
+
+def steps_of_rows(op: Op, call: Call, steps: int) -> tuple[int, ...]:
+    """For each output row, the step that completes it."""
+    found: list[int] = []
+    for step in range(steps):
+        found += [step] * (op.rows_done(call, step + 1) - len(found))
+    return tuple(found)
+
+
+def read_of(graph: Graph, op: Op, call: Call, index: int, root: str) -> Read:
+    count, steps = image_rows(graph[root])[0], op.step_count(call)
+    if not is_aligned(op, call, call.input(index), graph[root]):
+        return Read(root, index, ((0, count - 1),) * steps, False)
+    first = [op.first_input_row(call, index, step) for step in range(steps)]
+    if None in first:
+        return Read(root, index, ((0, count - 1),) * steps, False)
+    windows = tuple((low or 0, op.last_input_row(call, index, step)) for step, low in enumerate(first))
+    return Read(root, index, windows, True)
+
+
+def forms(graph: Graph, roots: Mapping[str, str], kernels: Mapping[str, Op]) -> list[tuple[Task, Task]]:
+    """For each node that computes: its task, and its task where its input is streamed."""
+    found = []
+    for index, node in enumerate(graph.nodes):
+        kernel = kernels[node.outputs[0]]
+        if kernel.view:
+            continue
+        streamed = ops.select(Call.of(graph, node), ("rows",))
+        task = make_task(graph, roots, index, kernel)
+        found.append((task, make_task(graph, roots, index, streamed) if streamed.arch else task))
+    return found
+
+
+def buffers_read(tasks: Sequence[Task]) -> set[str]:
+    return {read.buffer for task in tasks for read in task.reads}
