@@ -104,6 +104,27 @@ def test_overlapping_windows_are_packed_as_strips(target: str) -> None:
     assert not differences(made, target, optimize="speed", samples=3)
 
 
+@pytest.mark.parametrize("target", [*TARGETS, "cortex-m0plus"])
+@pytest.mark.parametrize(
+    ("shape", "used"),
+    [
+        ((7, 7, 2, 5, 3, 3), {"columns"}),
+        ((5, 6, 70, 4, 1, 1), {"columns", "linear"}),
+        ((5, 6, 40, 4, 3, 3), {"rows"}),
+    ],
+    ids=["strips", "single pixels", "long rows"],
+)
+def test_parts_of_the_kernel_that_a_model_does_not_use_are_left_out(
+    target: str, shape: tuple[int, int, int, int, int, int], used: set[str]
+) -> None:
+    made = [conv(np.random.default_rng(9), *shape)]
+    model = compiled(made[0], target)
+    (kernel,) = {k.kernel for k in model.plan.kernels.values()}
+    omitted = {f"{kernel}_{part}".upper() for part in {"linear", "columns", "rows"} - used}
+    assert set(model.plan.omitted_parts(thrifty=True)) == omitted
+    assert not differences(made, target, samples=4)
+
+
 def spans(model: Compiled) -> list[int]:
     """How many neighbours share a strip, of each convolution."""
     return [int(n) for n in re.findall(r"\.span = (\d+),", model.files["many.c"])]

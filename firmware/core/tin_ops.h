@@ -654,6 +654,15 @@ typedef struct tin_conv_2d_thumb1_params {
     int8_t high; /* greatest output */
     int32_t out_zero; /* zero point of the output */
 } tin_conv_2d_thumb1_params;
+#ifndef TIN_CONV_2D_THUMB1_LINEAR /* windows of single pixels that lie one behind the other */
+#define TIN_CONV_2D_THUMB1_LINEAR 1
+#endif
+#ifndef TIN_CONV_2D_THUMB1_COLUMNS /* windows packed as strips of columns */
+#define TIN_CONV_2D_THUMB1_COLUMNS 1
+#endif
+#ifndef TIN_CONV_2D_THUMB1_ROWS /* windows packed a row of taps at a time */
+#define TIN_CONV_2D_THUMB1_ROWS 1
+#endif
 
 #ifdef TIN_SHARED_KERNELS
 void tin_conv_2d_thumb1(const tin_conv_2d_thumb1_params *p, uint8_t *arena, int32_t row, int32_t end);
@@ -784,6 +793,15 @@ typedef struct tin_conv_2d_word_params {
     int16_t steps; /* outputs above it */
     int32_t out_zero; /* zero point of the output */
 } tin_conv_2d_word_params;
+#ifndef TIN_CONV_2D_WORD_LINEAR /* windows of single pixels that lie one behind the other */
+#define TIN_CONV_2D_WORD_LINEAR 1
+#endif
+#ifndef TIN_CONV_2D_WORD_COLUMNS /* windows packed as strips of columns */
+#define TIN_CONV_2D_WORD_COLUMNS 1
+#endif
+#ifndef TIN_CONV_2D_WORD_ROWS /* windows packed a row of taps at a time */
+#define TIN_CONV_2D_WORD_ROWS 1
+#endif
 
 #ifdef TIN_SHARED_KERNELS
 void tin_conv_2d_word(const tin_conv_2d_word_params *p, uint8_t *arena, int32_t row, int32_t end);

@@ -99,11 +99,11 @@ TIN_KERNEL void tin_conv_2d_thumb1(const tin_conv_2d_thumb1_params *p, uint8_t *
         const int32_t count = left < TIN_PIXELS * p->span ? left / p->span : TIN_PIXELS;
         tin_corner from[TIN_PIXELS];
         block6_place(p, arena, y, x, count, &block, from);
-        if (linear)
+        if (TIN_CONV_2D_THUMB1_LINEAR && linear)
             block6_pack_linear(p, (const int8_t *)tin_row(&p->in, arena, y) + x * p->in_c, count, packed);
-        else if (p->columns > 0)
+        else if (TIN_CONV_2D_THUMB1_COLUMNS && p->columns > 0)
             block6_columns(&window, arena, from, p->columns, packed);
-        else
+        else if (TIN_CONV_2D_THUMB1_ROWS)
             tin_patches(&window, arena, y, x, TIN_PIXELS, count, packed, block6_pack);
         /* Taps that fill up the last chunk have weights of zero: what they are multiplied with does not matter. */
         block6_run(p, packed, &block, starts);

@@ -113,11 +113,11 @@ TIN_KERNEL void tin_conv_2d_word(const tin_conv_2d_word_params *p, uint8_t *aren
         const int32_t count = tin_min(left, TIN_PIXELS);
         block b;
         place_block(p, arena, y, x, count, &b);
-        if (linear)
+        if (TIN_CONV_2D_WORD_LINEAR && linear)
             pack_linear(p, (const int8_t *)tin_row(&p->in, arena, y) + x * p->in_c, count, packed);
-        else if (p->columns > 0)
+        else if (TIN_CONV_2D_WORD_COLUMNS && p->columns > 0)
             pack_columns(&window, arena, &b, p->columns, packed);
-        else
+        else if (TIN_CONV_2D_WORD_ROWS)
             tin_patches(&window, arena, y, x, TIN_PIXELS, count, packed, tin_pack6);
         /* Taps that fill up the last chunk have weights of zero: what they are multiplied with does not matter. */
         run_block(p, &scale, packed, &b);

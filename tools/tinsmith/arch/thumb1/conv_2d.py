@@ -8,10 +8,9 @@ import numpy as np
 
 from ...graph import Array
 from ...ops._conv import ConvParams
-from ...ops._window import Axis
 from ...ops.base import I8, I16, I32, Call, I8s, I32s, U8s, note
 from ...ops.conv_2d import Conv2D
-from ..word._columns import BYTES_A_TAP, Strip, packed
+from ..word._columns import BYTES_A_TAP, PARTS, Strip, packed, single, used_parts
 from ._pack import cut, shifted
 from ._scales import scales
 
@@ -25,6 +24,7 @@ class Conv2DThumb1(Conv2D):
 
     arch = "thumb1"
     extra_sources = ("arch/thumb1/conv_block.S", "arch/thumb1/conv_pack.S")
+    parts = PARTS
 
     @dataclass(frozen=True)
     class Params:
@@ -58,13 +58,16 @@ class Conv2DThumb1(Conv2D):
         chunk, chunks = cut(weights)
         return BYTES_A_TAP * (strip.before + (chunk + 1) * chunks)
 
+    def used_parts(self, call: Call, thrifty: bool) -> frozenset[str]:
+        return used_parts(self, call, self.packed(call)[1])
+
     def packed(self, call: Call) -> tuple[Array, Strip]:
         """(weights [channels, taps] in the order of packed inputs, how these are packed)"""
         return packed(self, call, LONGEST_RUN)
 
     def separation(self, call: Call, index: int) -> int | None:
         window = self.window(call)
-        if not (pointwise(window.y) and pointwise(window.x)):
+        if not (single(window.y) and single(window.x)):
             return super().separation(call, index)
         # Pixels are written in order, each after it was read: what counts is how far outputs gain on inputs.
         pixels = window.y.out * window.x.out
@@ -82,8 +85,3 @@ class Conv2DThumb1(Conv2D):
             base.stride_h, base.stride_w, base.dilation_h, base.dilation_w, base.pad_top, base.pad_left,
             strip.span, strip.columns, chunk, chunks, scale.words, scale.low, scale.high, base.out_zero,
         )  # fmt: skip
-
-
-def pointwise(axis: Axis) -> bool:
-    """Whether outputs lie where their only tap is."""
-    return axis.kernel == 1 and axis.stride == 1 and axis.before == 0 and axis.out == axis.size

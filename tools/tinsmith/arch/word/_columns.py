@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...graph import Array
-from ...ops._window import Window
+from ...ops._window import Axis, Window
 from ...ops.base import Call
 from ...ops.conv_2d import Conv2D
 
@@ -59,6 +59,25 @@ def best_strip(op: Conv2D, call: Call) -> Strip:
     return min([single, *fits], key=cost)
 
 
+PARTS = {
+    "linear": "windows of single pixels that lie one behind the other",
+    "columns": "windows packed as strips of columns",
+    "rows": "windows packed a row of taps at a time",
+}
+
+
+def used_parts(op: Conv2D, call: Call, strip: Strip) -> frozenset[str]:
+    """Those of PARTS. Single pixels come as columns where they lie in a ring of rows."""
+    window = op.window(call)
+    linear = {"linear"} if single(window.y) and single(window.x) else set()
+    return frozenset(linear | {"columns" if strip.columns else "rows"})
+
+
+def single(axis: Axis) -> bool:
+    """Whether outputs lie where their only tap is."""
+    return axis.kernel == 1 and axis.stride == 1 and axis.before == 0 and axis.out == axis.size
+
+
 def packed(op: Conv2D, call: Call, longest_run: int) -> tuple[Array, Strip]:
     """(weights [channels, taps] in the order of packed inputs, how these are packed)
 
@@ -67,6 +86,8 @@ def packed(op: Conv2D, call: Call, longest_run: int) -> tuple[Array, Strip]:
     weights, window = call.input(1).data, op.window(call)
     assert weights is not None
     channels, kernel_h, kernel_w, in_c = weights.shape
-    if window.y.dilation == window.x.dilation == 1 and kernel_h * kernel_w > 1 and kernel_w * in_c <= longest_run:
+    if kernel_h * kernel_w == 1:
+        return weights.reshape(channels, -1), Strip(span=1, columns=1, taps=in_c, before=0)
+    if window.y.dilation == window.x.dilation == 1 and kernel_w * in_c <= longest_run:
         return np.ascontiguousarray(weights.transpose(0, 2, 1, 3)).reshape(channels, -1), best_strip(op, call)
     return weights.reshape(channels, -1), Strip(span=1, columns=0, taps=kernel_h * kernel_w * in_c, before=0)

@@ -11,7 +11,7 @@ from ...graph import Array
 from ...ops._conv import ConvParams
 from ...ops.base import I8, I16, I32, Call, I8s, I32s, note
 from ...ops.conv_2d import Conv2D
-from ._columns import BYTES_A_TAP, Strip, packed
+from ._columns import BYTES_A_TAP, PARTS, Strip, packed, used_parts
 from ._pack import cut, interleaved
 from ._scales import recoverable, scales
 
@@ -23,6 +23,7 @@ class Conv2DWord(Conv2D):
     them with four channels' weights at a time; requantizes with one multiplication."""
 
     arch = "word"
+    parts = PARTS
 
     @dataclass(frozen=True)
     class Params:
@@ -72,6 +73,9 @@ class Conv2DWord(Conv2D):
             base.stride_h, base.stride_w, base.dilation_h, base.dilation_w, base.pad_top, base.pad_left,
             strip.span, strip.columns, chunks, chunk, scale.words, scale.low, scale.steps, base.out_zero,
         )  # fmt: skip
+
+    def used_parts(self, call: Call, thrifty: bool) -> frozenset[str]:
+        return used_parts(self, call, self.packed(call)[1])
 
     def packed(self, call: Call) -> tuple[Array, Strip]:
         """(weights [channels, taps] in the order of packed inputs, how these are packed)"""
