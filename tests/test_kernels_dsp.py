@@ -18,7 +18,7 @@ from tinsmith import targets
 from tinsmith.arch.dsp import _matrix
 from tinsmith.arch.dsp._requant import Scaling, fast_result, fast_stage, proved, signed_result, signed_stage
 from tinsmith.arch.dsp.add import AddDsp
-from tinsmith.arch.dsp.conv_2d import Conv2DDsp
+from tinsmith.arch.dsp.conv_2d import Conv2DDsp, Way
 from tinsmith.arch.dsp.fully_connected import FullyConnectedDsp
 from tinsmith.emit import linked
 from tinsmith.graph import Array, Graph, Quant, Tensor
@@ -42,6 +42,13 @@ REAL = [((25, 5, 64), 64, (1, 1), 1), ((49, 10, 1), 64, (10, 4), 2), ((49, 40, 1
 ROWS = [(1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 5, 1), (5, 66, 5), (6, 63, 3), (7, 65, 2), (9, 130, 3), (13, 127, 4)]
 AWKWARD = [((1, pixels, in_c), out_c, (1, 1), 1) for pixels, in_c, out_c in ROWS]
 AWKWARD += [((5, 7, in_c), 5, kernel, 1) for in_c in (1, 2, 3, 5, 6) for kernel in ((3, 3), (2, 5), (5, 1))]
+# Lines: blocks that lie on each other, at either edge or both, with strides; every rest of a row of taps.
+LINES = [((4, 4, 3), 4, (3, 3), 1), ((9, 27, 2), 3, (3, 3), 2), ((5, 8, 5), 5, (4, 7), 1), ((3, 29, 1), 2, (1, 3), 4),
+         ((6, 7, 6), 6, (3, 3), 1), ((12, 16, 16), 8, (3, 3), 2), ((4, 8, 66), 3, (2, 2), 1)]  # fmt: skip
+# Windows that share columns: one load or more, full or not.
+SHARED = [((4, 7, 4), 3, (1, 3), 1), ((5, 8, 4), 4, (2, 3), 1), ((7, 4, 8), 5, (3, 3), 1), ((3, 15, 12), 2, (3, 3), 1),
+          ((6, 12, 20), 7, (3, 3), 1), ((9, 8, 28), 6, (5, 3), 1), ((2, 8, 44), 1, (1, 3), 1),
+          ((3, 4, 40), 2, (3, 3), 1)]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +80,7 @@ def layer(
 
 def layers(rng: Generator) -> Iterator[Graph]:
     """Layers of models and awkward ones, with every kind of activation, zero point and scale."""
-    for index, geometry in enumerate([*REAL, *AWKWARD]):
+    for index, geometry in enumerate([*REAL, *AWKWARD, *LINES, *SHARED]):
         activation, zero = [("RELU", -128), ("NONE", 4), ("RELU6", -128), ("RELU", 20)][index % 4]
         yield layer(rng, *geometry, activation=activation, zero=zero, spread=[1.0, 3.0, 0.3][index % 3])
     for value in (-128, -127, 127):
@@ -84,6 +91,23 @@ def layers(rng: Generator) -> Iterator[Graph]:
         yield layer(rng, (4, 5, 6), 9, (2, 2), decades=decades, spread=spread)
     yield layer(rng, (9, 9, 4), 6, (3, 3), dilation=2)
     yield layer(rng, (8, 8, 5), 4, (3, 2), stride=3, dilation=3)
+    for geometry in (LINES[1], SHARED[4]):
+        yield layer(rng, *geometry, weights=np.full((geometry[1], *geometry[2], geometry[0][2]), -128, np.int8))
+        tall = layer(rng, *geometry)
+        yield altered(tall, dilation_h_factor=2)
+        yield altered(tall, padding="VALID")
+
+
+def altered(graph: Graph, **attrs: object) -> Graph:
+    """The same layer with other attributes."""
+    node, (x, w, b, _) = graph.nodes[0], graph.tensors.values()
+    made = single(find(node.op), replace(node.attrs, **attrs), [x, w, b], replace(graph[node.outputs[0]], shape=(1,)))
+    assert made is not None
+    return made
+
+
+def way_of(graph: Graph) -> Way:
+    return Conv2DDsp().way(Call.of(graph, graph.nodes[0]))
 
 
 def examples(name: str, rng: Generator, count: int) -> list[Graph]:
@@ -256,9 +280,17 @@ def test_weights_do_not_grow() -> None:
         graph = layer(rng, shape, out_c, kernel, stride)
         params = Conv2DDsp().params(Call.of(graph, graph.nodes[0]))
         rows, taps = kernel[0], kernel[1] * shape[2]
-        steps = rows * -(-taps // 2)
-        # Odd runs take one more tap a row; the last load is filled up.
-        assert params.weights.nbytes <= -(-out_c // 2) * 4 * (steps + -(-steps // _matrix.MOST_WORDS))
+        words = rows * -(-taps // 2)  # odd runs take one more tap a row
+        assert params.stream.nbytes == -(-out_c // 2) * 4 * (words + 7)
+
+
+def test_ways_are_chosen_where_they_pay() -> None:
+    rng = np.random.default_rng(10)
+    assert {way_of(layer(rng, *geometry)) for geometry in LINES} == {Way.LINES}
+    assert {way_of(layer(rng, *geometry)) for geometry in SHARED} == {Way.SLIDING}
+    assert way_of(layer(rng, *REAL[0])) == Way.LINEAR
+    assert way_of(layer(rng, *REAL[1])) == Way.WINDOWS, "five pixels a line would be eight"
+    assert way_of(layer(rng, *SHARED[4], weights=np.full((7, 3, 3, 20), -128, np.int8))) == Way.LINES
 
 
 def test_layers_of_real_models_need_no_plain_code(zoo: Path) -> None:

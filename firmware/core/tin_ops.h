@@ -343,10 +343,9 @@ typedef struct tin_conv_2d_dsp_params {
     tin_rows in; /* input */
     tin_rows out; /* output */
     uint32_t scratch; /* bytes from the start of the arena */
-    const int32_t *weights; /* [pairs][words]: lanes of 256 * w1 + w0, in the order of loading */
-    const int32_t *table; /* [pairs][8]: see tin_dsp.h */
-    const int32_t *runs; /* pairs for matrix.S, pairs for plain C, in turn */
-    int32_t words; /* weights of a pair, words of a pixel */
+    const int32_t *stream; /* [pairs][words + 7]: weights and scales, see tin_dsp.h */
+    const int32_t *runs; /* pairs for blocks.S, pairs for plain C, in turn */
+    int32_t words; /* weights of a pair */
     int16_t in_h; /* input rows */
     int16_t in_w; /* input columns */
     int16_t in_c; /* input channels */
@@ -360,24 +359,29 @@ typedef struct tin_conv_2d_dsp_params {
     int16_t dilation_w; /* columns between taps */
     int16_t pad_top; /* rows of padding above */
     int16_t pad_left; /* columns of padding to the left */
-    int8_t first; /* words of a pair's first load, behind its first one; all others have one more */
-    int8_t linear; /* 1: windows are single pixels one behind the other */
-    int8_t rows; /* rows of taps that are unpacked at once: all, or one */
+    int8_t way; /* 0: windows one by one, 1: single pixels, 2: windows of a line, 3: sharing their columns */
+    int8_t rows; /* rows of taps that are unpacked at once where windows come one by one: all, or one */
     int8_t pad_value; /* what padding holds: the input's zero point */
     int8_t low; /* least output */
     int8_t high; /* greatest output */
     int32_t out_zero; /* zero point of the output */
 } tin_conv_2d_dsp_params;
-#ifndef TIN_CONV_2D_DSP_WINDOWS /* windows of several pixels */
+#ifndef TIN_CONV_2D_DSP_WINDOWS /* windows of several pixels, blocks that go on from row to row */
 #define TIN_CONV_2D_DSP_WINDOWS 1
 #endif
 #ifndef TIN_CONV_2D_DSP_LINEAR /* windows of single pixels that lie one behind the other */
 #define TIN_CONV_2D_DSP_LINEAR 1
 #endif
+#ifndef TIN_CONV_2D_DSP_LINES /* windows of several pixels, blocks that lie in one row */
+#define TIN_CONV_2D_DSP_LINES 1
+#endif
+#ifndef TIN_CONV_2D_DSP_SLIDING /* the same for windows three columns wide that share them */
+#define TIN_CONV_2D_DSP_SLIDING 1
+#endif
 #ifndef TIN_CONV_2D_DSP_BLOCK3 /* blocks of three pixels; else one of four fills up with a pixel twice */
 #define TIN_CONV_2D_DSP_BLOCK3 1
 #endif
-#ifndef TIN_CONV_2D_DSP_PLAIN /* pairs of channels that matrix.S may not compute */
+#ifndef TIN_CONV_2D_DSP_PLAIN /* pairs of channels that blocks.S may not compute */
 #define TIN_CONV_2D_DSP_PLAIN 1
 #endif
 #ifndef TIN_CONV_2D_DSP_LIMITS /* limits of the output other than those of int8 */

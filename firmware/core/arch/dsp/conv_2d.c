@@ -1,16 +1,20 @@
-/* CONV_2D, int8, for cores with the DSP extension: blocks of three or four pixels, pairs of channels (matrix.S).
+/* CONV_2D, int8, for cores with the DSP extension: blocks of three or four pixels, pairs of channels (blocks.S).
  *
- * Output pixels are taken as they lie in memory, across rows. A block's windows are all read before it is written.
+ * Here output pixels are taken as they lie in memory, across rows; tin_dsp_lines.h stays within a row. A block's windows
+ * are all read before it is written.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <string.h>
 
+#include "tin_dsp_lines.h"
 #include "tin_dsp_pairs.h"
+#include "tin_dsp_taps.h"
 #include "tin_ops.h"
 
 #define CONV_LINEAR TIN_CONV_2D_DSP_LINEAR
 #define CONV_WINDOWS TIN_CONV_2D_DSP_WINDOWS
+#define CONV_LINES (TIN_CONV_2D_DSP_LINES || TIN_CONV_2D_DSP_SLIDING)
 
 typedef struct conv_pixel {
     int32_t y, x; /* of the window's first tap in the input */
@@ -28,13 +32,6 @@ static TIN_DSP_OUTLINE void conv_copy(int8_t *to, int32_t to_step, const int8_t 
     }
 }
 
-static void conv_fill(int8_t *to, int32_t value, int32_t bytes)
-{
-    const uint32_t four = 0x01010101u * (uint8_t)value;
-    for (; bytes >= 4; bytes -= 4, to += 4) memcpy(to, &four, 4);
-    for (; bytes > 0; bytes--) *to++ = (int8_t)value;
-}
-
 /* Narrows [*first, *last) to the taps that lie at 0 .. size - 1, if tap 0 lies at `at` and others `apart` behind. */
 static void conv_inside(int32_t at, int32_t apart, int32_t size, int32_t *first, int32_t *last)
 {
@@ -48,7 +45,7 @@ static TIN_DSP_OUTLINE void conv_make(const tin_conv_2d_dsp_params *p, const uin
 {
     const int32_t in_c = p->in_c, run = p->kernel_w * in_c, apart = p->dilation_w * in_c;
     int32_t first = 0, last = p->kernel_w, top = 0, end = rows;
-    conv_fill(to, p->pad_value, rows * run);
+    tin_dsp_fill(to, p->pad_value, rows * run);
     conv_inside(x, p->dilation_w, p->in_w, &first, &last);
     conv_inside(y, p->dilation_h, p->in_h, &top, &end);
     if (first == last) return;
@@ -68,8 +65,7 @@ static void conv_place(const tin_conv_2d_dsp_params *p, uint8_t *arena, tin_dsp_
                        int32_t x)
 {
     const int32_t run = p->kernel_w * p->in_c, down = p->dilation_h, bottom = y + (w->rows - 1) * down;
-    if (p->dilation_w == 1 && x >= 0 && x + p->kernel_w <= p->in_w && y >= 0 && bottom < p->in_h &&
-        (w->rows == 1 || bottom < p->in.count)) {
+    if (p->dilation_w == 1 && x >= 0 && x + p->kernel_w <= p->in_w && y >= 0 && bottom < p->in_h) {
         w->from[i] = (const int8_t *)tin_row(&p->in, arena, y) + x * p->in_c;
         w->step[i] = down * p->in.stride - run;
         return;
@@ -95,15 +91,15 @@ static int conv_place_inside(const tin_conv_2d_dsp_params *p, const uint8_t *are
     tin_dsp_windows *w = &s->windows;
     const conv_pixel at = s->at;
     const int32_t across = s->size * p->stride_w, last = at.x + across - p->stride_w + p->kernel_w;
-    const int32_t bottom = at.y + (p->kernel_h - 1) * p->dilation_h;
-    if (s->count < s->size || at.column + s->size > p->out_w || at.x < 0 || last > p->in_w || at.y < 0 ||
-        bottom >= tin_min(p->in_h, p->in.count) || p->dilation_w != 1 || w->rows != p->kernel_h)
+    if (s->count < s->size || at.column + s->size > p->out_w || at.x < 0 || last > p->in_w || p->dilation_w != 1)
         return 0;
-    const int8_t *from = (const int8_t *)tin_row(&p->in, arena, at.y) + at.x * p->in_c;
-    const int32_t step = p->dilation_h * p->in.stride - p->kernel_w * p->in_c;
+    const int8_t *from = lines_image(p, arena, at.y);
+    if (!from) return 0;
+    from += at.x * p->in_c;
+    w->rows = p->kernel_h;
     for (int32_t i = 0; i < TIN_DSP_PIXELS; i++, from += p->stride_w * p->in_c) {
         if (i < s->size) w->from[i] = from;
-        w->step[i] = step;
+        w->step[i] = p->dilation_h * p->in.stride - p->kernel_w * p->in_c;
     }
     s->at.x += across;
     s->at.column += s->size;
@@ -143,7 +139,9 @@ static void conv_gather(const tin_conv_2d_dsp_params *p, uint8_t *arena, conv_st
         pixels[i] = s->at;
         if (i + 1 < s->count || i + 1 == s->size) conv_next(p, &s->at);
     }
-    for (int32_t k = 0; k < p->kernel_h; k += p->rows) {
+    /* Rows of a ring do not always lie one behind the other, and only windows beyond the image have room to be made. */
+    s->windows.rows = p->in.count < p->in_h ? 1 : p->rows;
+    for (int32_t k = 0; k < p->kernel_h; k += s->windows.rows) {
         for (int32_t i = 0; i < s->size; i++)
             conv_place(p, arena, &s->windows, i, pixels[i].y + k * p->dilation_h, pixels[i].x);
         conv_unpack(s, &to);
@@ -159,19 +157,13 @@ static void conv_gather_linear(const tin_conv_2d_dsp_params *p, uint8_t *arena, 
     conv_unpack(s, &to);
 }
 
-/* Limits other than those of int8. */
-static TIN_DSP_RARE void conv_limit(int8_t *out, int32_t bytes, int32_t low, int32_t high)
-{
-    for (int32_t i = 0; i < bytes; i++) out[i] = (int8_t)tin_clamp(out[i], low, high);
-}
-
 /* `left` output pixels that lie one behind the other, the first at the left end of `row`. */
 static void conv_pixels(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t row, int32_t left, int linear)
 {
     const uint32_t *x = (const uint32_t *)(const void *)(arena + p->scratch);
     const int32_t run = p->kernel_w * p->in_c, fast = p->runs[0] * 2 >= p->out_c;
     int8_t *out = (int8_t *)tin_row_out(&p->out, arena, row);
-    conv_state s = { { p->weights, p->first, p->table, x, x, out, 0, 0, out },
+    conv_state s = { { p->stream, out, 0, 0, out, 0, x, 0, x },
                      { { NULL, NULL, NULL, NULL }, { 0, 0, 0, 0 }, p->rows, run & ~3, run & 3 },
                      { row * p->stride_h - p->pad_top, -p->pad_left, 0 },
                      linear ? (const int8_t *)tin_row(&p->in, arena, row) : NULL, 0, 0 };
@@ -180,7 +172,7 @@ static void conv_pixels(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t
         if (size != s.size || count != s.count) {
             s.size = size;
             s.count = count;
-            s.block.x_end = x + p->words * size;
+            tin_dsp_loads(&s.block, p->words, size, TIN_DSP_LOAD);
             tin_dsp_distances(&s.block, size, count, p->out_c);
         }
         if (CONV_LINEAR && (linear || !CONV_WINDOWS))
@@ -191,17 +183,22 @@ static void conv_pixels(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t
         if (fast || !TIN_CONV_2D_DSP_PLAIN)
             tin_dsp_run(&s.block, size, p->runs[0]);
         else
-            tin_dsp_pairs(&s.block, p->runs, size, count, p->out_c, p->out_zero);
-        if (TIN_CONV_2D_DSP_LIMITS && (p->low > INT8_MIN || p->high < INT8_MAX)) conv_limit(out, count * p->out_c, p->low, p->high);
+            tin_dsp_pairs(&s.block, p->runs, p->words, size, count, p->out_c, p->out_zero);
+        if (TIN_CONV_2D_DSP_LIMITS && (p->low > INT8_MIN || p->high < INT8_MAX))
+            tin_dsp_limit(out, count * p->out_c, p->low, p->high);
         out += count * p->out_c;
     }
 }
 
 TIN_KERNEL void tin_conv_2d_dsp(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t row, int32_t end)
 {
+    if (CONV_LINES && (p->way >= 2 || !(CONV_LINEAR || CONV_WINDOWS))) {
+        for (; row < end; row++) lines_run(p, arena, row);
+        return;
+    }
     const int whole = end <= p->out.count && p->out.stride == p->out_w * p->out_c;
-    const int linear = p->linear && end <= p->in.count && p->in.stride == p->in_w * p->in_c;
-    while (row < end) {
+    const int linear = p->way == 1 && end <= p->in.count && p->in.stride == p->in_w * p->in_c;
+    while (row < end && (CONV_LINEAR || CONV_WINDOWS)) {
         const int32_t rows = whole ? end - row : 1;
         conv_pixels(p, arena, row, rows * p->out_w, linear);
         row += rows;

@@ -20,33 +20,41 @@ extern "C" {
 #define TIN_DSP_OUTLINE
 #endif
 
-/* Words of a pair of channels in a table: F and S at the start; multiplier, constant, shift of the upper channel, and
- * of the lower one. What matrix.S does with them:
+/* What blocks.S needs for a pair of channels lies in one stream of words, in the order of reading:
  *
- *     shift of the upper channel 0: fast, (constant + (multiplier * 256 * a >> 32)) >> 12 of both
- *     bit 31: signed, (constant - (a < 0) + round(multiplier * 2 * a / 2^32)) >> shift
+ *     the first weight word; F and S at the start; all further weight words, of each load the last one first;
+ *     multiplier, constant of the upper channel; shifts; multiplier, constant of the lower channel
+ *
+ * Loads are TIN_DSP_LOAD words at most (sliding blocks: but for the first one TIN_DSP_LOAD_SLIDING). Shifts are
+ *
+ *     0: fast, (constant + (multiplier * 256 * a >> 32)) >> 12 of both
+ *     bit 31: signed, (constant - (a < 0) + round(multiplier * 2 * a / 2^32)) >> shift; bits 0-7 are the upper one's
+ *             shift, bits 8-15 the lower one's
  *     bit 30: there is no upper channel; the lower one is signed
  */
-#define TIN_DSP_ENTRY 8
+#define TIN_DSP_OTHERS 7 /* words of a pair beside its weights */
+#define TIN_DSP_LOAD 32
+#define TIN_DSP_LOAD_SLIDING 30
 
-/* One block: some pixels, given as words of two taps, times a range of pairs of channels. matrix.S copies this as it
+/* One block: some pixels, given as words of two taps, times a range of pairs of channels. blocks.S copies this as it
  * lies here. */
 typedef struct tin_dsp_block {
-    const int32_t *weights; /* a word a step and pair: lanes of 256 * w1 + w0 */
-    int32_t first;          /* words of a pair's first load, behind its first one; all further loads have one more */
-    const int32_t *table;
-    const uint32_t *x; /* a word a pixel and step */
-    const uint32_t *x_end;
+    const int32_t *stream;
     int8_t *out;
     int32_t at1, at_last; /* bytes from pixel 0's outputs to those of pixel 1 and of the last; of four, pixel 2 lies at
                            * twice at1 */
     const int8_t *out_end; /* of pixel 0 */
+    int32_t first;         /* words of a pair's first load, behind its first one; 33: it is full, and not the last */
+    const uint32_t *x;     /* a word a pixel and step; sliding: of six columns a word each for three steps */
+    int32_t last;          /* words of the last load, if it is not the first */
+    const uint32_t *x_last;
 } tin_dsp_block;
 
 void tin_dsp_block4(const tin_dsp_block *block);
 void tin_dsp_block3(const tin_dsp_block *block);
+void tin_dsp_block4_slide(const tin_dsp_block *block);
 
-/* Rows of taps of some pixels. matrix.S reads this as it lies here. */
+/* Rows of taps of some pixels. windows.S reads this as it lies here. */
 typedef struct tin_dsp_windows {
     const int8_t *from[4];
     int32_t step[4]; /* bytes from the end of a row to the next one */
@@ -57,6 +65,17 @@ typedef struct tin_dsp_windows {
 /* Unpacks the taps of all pixels to words of two, and returns the end. */
 uint32_t *tin_dsp_windows4(uint32_t *to, const tin_dsp_windows *windows);
 uint32_t *tin_dsp_windows3(uint32_t *to, const tin_dsp_windows *windows);
+
+/* Rows of six neighbouring columns. windows.S reads this as it lies here. */
+typedef struct tin_dsp_columns {
+    const int8_t *from;
+    int32_t bytes; /* of a column, a multiple of 4 */
+    int32_t step;  /* bytes from the end of column 0 to the next row's */
+    int32_t rows;
+} tin_dsp_columns;
+
+/* Unpacks the taps of all columns to words of two, and returns the end. */
+uint32_t *tin_dsp_six_columns(uint32_t *to, const tin_dsp_columns *columns);
 
 #ifdef __cplusplus
 }

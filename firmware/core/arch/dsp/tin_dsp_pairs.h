@@ -1,4 +1,4 @@
-/* All channels of a block of pixels: pairs of channels by matrix.S, and by plain C where its conditions do not hold.
+/* All channels of a block of pixels: pairs of channels by blocks.S, and by plain C where its conditions do not hold.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,33 +12,32 @@
 #define TIN_DSP_PIXELS 4 /* of the largest block */
 #define TIN_DSP_BLOCK3 TIN_CONV_2D_DSP_BLOCK3
 
-/* Two channels of one pixel; the table has their biases, multipliers and shifts as they are. */
-static TIN_DSP_RARE void tin_dsp_plain(const tin_dsp_block *b, int32_t size, int32_t pixel, int32_t zero, int8_t out[2])
+/* Two channels of one pixel; the stream has their biases, multipliers and shifts as they are. */
+static TIN_DSP_RARE void tin_dsp_plain(const tin_dsp_block *b, int32_t words, int32_t size, int32_t pixel, int32_t zero,
+                                       int8_t out[2])
 {
-    int32_t upper = b->table[0], lower = b->table[1];
-    int32_t load = 0, step = 0;
-    for (const uint32_t *x = b->x + pixel; x < b->x_end; x += size) {
+    const int32_t *scale = b->stream + words + 2;
+    int32_t upper = b->stream[1], lower = b->stream[2];
+    for (int32_t step = 0; step < words; step++) {
         /* Words are used from the last of a load to its first, but that the very first one leads. */
-        const int32_t index = load > 0 ? load + b->first - step : step > 0 ? b->first + 1 - step : 0;
-        const uint32_t word = (uint32_t)b->weights[index];
-        const int32_t x0 = (int16_t)*x, x1 = (int16_t)(*x >> 16);
+        const int32_t place = step - 1, load = place & -TIN_DSP_LOAD;
+        const int32_t end = tin_min(load + TIN_DSP_LOAD, words - 1);
+        const uint32_t word = (uint32_t)b->stream[step > 0 ? 2 + end - (place - load) : 0];
+        const uint32_t x = b->x[step * size + pixel];
+        const int32_t x0 = (int16_t)x, x1 = (int16_t)(x >> 16);
         lower = tin_add_wrap(lower, (int8_t)word * x0 + (int8_t)(word >> 16) * x1);
         /* A negative lower weight has borrowed from the upper one. */
         upper = tin_add_wrap(upper, (int8_t)((word >> 8) + (word >> 7 & 1u)) * x0 +
                                         (int8_t)((word >> 24) + (word >> 23 & 1u)) * x1);
-        if (step++ == b->first) {
-            step = 0;
-            load += b->first + 1;
-        }
     }
-    lower = tin_requantize(lower, b->table[5], b->table[6]) + zero;
-    upper = tin_requantize(upper, b->table[2], b->table[3]) + zero;
+    lower = tin_requantize(lower, scale[3], scale[4]) + zero;
+    upper = tin_requantize(upper, scale[0], scale[1]) + zero;
     out[0] = (int8_t)tin_clamp(lower, INT8_MIN, INT8_MAX);
     out[1] = (int8_t)tin_clamp(upper, INT8_MIN, INT8_MAX);
 }
 
 /* `pairs` pairs of channels of `size` pixels, 3 or 4. */
-static void tin_dsp_run(tin_dsp_block *b, int32_t size, int32_t pairs)
+static inline void tin_dsp_run(tin_dsp_block *b, int32_t size, int32_t pairs)
 {
     b->out_end = b->out + 2 * pairs;
     if (!TIN_DSP_BLOCK3 || size == 4)
@@ -48,18 +47,26 @@ static void tin_dsp_run(tin_dsp_block *b, int32_t size, int32_t pairs)
 }
 
 /* Distances between the outputs of `size` pixels; the last of the `count` that exist stands in for the others. */
-static void tin_dsp_distances(tin_dsp_block *b, int32_t size, int32_t count, int32_t step)
+static inline void tin_dsp_distances(tin_dsp_block *b, int32_t size, int32_t count, int32_t step)
 {
     b->at1 = tin_min(1, count - 1) * step;
     b->at_last = tin_min(size, count) * step - step;
 }
 
-/* All channels of `size` pixels, 3 or 4, of which the first `count` exist. `runs` counts pairs that matrix.S computes,
- * then pairs that plain C does, and so on. */
-static TIN_DSP_RARE void tin_dsp_pairs(const tin_dsp_block *block, const int32_t *runs, int32_t size, int32_t count,
-                          int32_t channels, int32_t zero)
+/* How a pair's words are loaded, if each takes `per_step` words of x, and loads behind the first one at most `most`. */
+static inline void tin_dsp_loads(tin_dsp_block *b, int32_t words, int32_t per_step, int32_t most)
 {
-    const int32_t words = (int32_t)(block->x_end - block->x) / size;
+    const int32_t behind = words - 1 - TIN_DSP_LOAD;
+    b->first = behind > 0 ? TIN_DSP_LOAD + 1 : words - 1;
+    b->last = behind > 0 ? (behind - 1) % most + 1 : 0;
+    b->x_last = b->x + (words - b->last) * per_step;
+}
+
+/* All channels of `size` pixels, 3 or 4, of which the first `count` exist. `runs` counts pairs that blocks.S computes,
+ * then pairs that plain C does, and so on. */
+static TIN_DSP_RARE void tin_dsp_pairs(const tin_dsp_block *block, const int32_t *runs, int32_t words, int32_t size,
+                                       int32_t count, int32_t channels, int32_t zero)
+{
     tin_dsp_block b = *block;
     for (int32_t c = 0, plain = 0; c < channels; plain ^= 1) {
         const int32_t pairs = *runs++;
@@ -67,12 +74,11 @@ static TIN_DSP_RARE void tin_dsp_pairs(const tin_dsp_block *block, const int32_t
         for (int32_t k = 0; k < pairs; k++) {
             for (int32_t i = 0; i < count && plain; i++) {
                 int8_t found[2];
-                tin_dsp_plain(&b, size, i, zero, found);
+                tin_dsp_plain(&b, words, size, i, zero, found);
                 b.out[i * channels] = found[0];
                 if (c + 1 < channels) b.out[i * channels + 1] = found[1];
             }
-            b.weights += words;
-            b.table += TIN_DSP_ENTRY;
+            b.stream += words + TIN_DSP_OTHERS;
             b.out += 2;
             c += 2;
         }

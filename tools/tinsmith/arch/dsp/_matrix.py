@@ -1,4 +1,4 @@
-"""Weights and scales as firmware/core/arch/dsp/matrix.S reads them: two channels share a word."""
+"""Weights and scales as firmware/core/arch/dsp/blocks.S reads them: two channels share a word."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from ...ops._weighted import Weighted, folded_bias
 from ...ops.base import Call
 from ._requant import FAST_LIMIT, Scaling, accumulator_range, fast_stage, signed_stage
 
-MOST_WORDS = 32  # weights that the floating-point registers hold
 SIGNED, ALONE = np.int64(1) << 31, np.int64(1) << 30  # flags in the upper channel's shift
 
 
 @dataclass(frozen=True)
-class Chunks:
-    """How a pair's words are loaded: `count` times `words`."""
+class Loads:
+    """How a pair's words get into registers: one alone, then as many at once as there is room for."""
 
-    words: int
-    count: int
+    first: int  # the most that follow the first word
+    later: int  # the most of each further load
 
-    @classmethod
-    def of(cls, steps: int) -> Chunks:
-        """The cheapest division of `steps` into equal chunks; the last one is filled up with zeros."""
-        count = -(-steps // MOST_WORDS)
-        return cls(-(-steps // count), count)
+    def sizes(self, steps: int) -> list[int]:
+        """The words of each load of `steps`, but for the very first word."""
+        found = [min(self.first, steps - 1)]
+        while sum(found) < steps - 1:
+            found.append(min(self.later, steps - 1 - sum(found)))
+        return found
 
-    @property
-    def total(self) -> int:
-        return self.words * self.count
+
+LOADS = Loads(32, 32)
+SLIDING = Loads(32, 30)  # every load ends with the last column of three
 
 
 def tap_order(run: int) -> Array:
@@ -68,27 +68,35 @@ def weight_words(pairs: Array) -> Array:
     return (lanes[..., 0] | lanes[..., 1] << 16).astype(np.uint32).view(np.int32)
 
 
-def in_loading_order(words: Array, chunks: Chunks) -> Array:
+def in_loading_order(words: Array, loads: Loads) -> Array:
     """Words [pairs, steps] as they are loaded: the first of a pair alone; of every load, the last is used first."""
-    padded = np.zeros((len(words), chunks.total), np.int32)
-    padded[:, : words.shape[1]] = words
-    parts = [padded[:, :1], padded[:, chunks.words - 1 : 0 : -1] if chunks.words > 1 else padded[:, :0]]
-    for start in range(chunks.words, chunks.total, chunks.words):
-        parts.append(padded[:, start : start + chunks.words][:, ::-1])
+    parts, start = [words[:, :1]], 1
+    for size in loads.sizes(words.shape[1]):
+        parts.append(words[:, start : start + size][:, ::-1])
+        start += size
+    return np.concatenate(parts, axis=1)
+
+
+def stream(words: Array, table: Array, loads: Loads) -> Array:
+    """All that a pair needs, int32 [pairs, steps + 7], in the order of reading: see tin_dsp.h."""
+    ordered_words = in_loading_order(words, loads)
+    shifts = table[:, 4] | table[:, 7] << 8
+    scale = [table[:, 2], table[:, 3], shifts, table[:, 5], table[:, 6]]
+    parts = [ordered_words[:, :1], table[:, :2], ordered_words[:, 1:], np.stack(scale, axis=1)]
     return np.ascontiguousarray(np.concatenate(parts, axis=1))
 
 
 @dataclass(frozen=True)
 class Scales:
-    """Table entries, and which pairs of channels matrix.S may compute."""
+    """What pairs of channels need besides weights, and which of them blocks.S may compute."""
 
-    table: Array  # int32 [pairs, 8]
+    table: Array  # int32 [pairs, 8]: F and S at the start; multiplier, constant, shift of the upper and lower channel
     exact: Array  # bool [pairs]
     plain: Array  # int32 [pairs, 8]: the table if none were exact
 
     @property
     def runs(self) -> Array:
-        """Numbers of pairs that matrix.S computes and that plain C does, in turn."""
+        """Numbers of pairs that blocks.S computes and that plain C does, in turn."""
         return np.array(list(run_lengths(self.exact)), np.int32)
 
 

@@ -26,7 +26,7 @@ from ... import fixed
 from ...graph import Array
 
 MOST_SHIFT = 16  # of the signed form, so that sums stay well inside 32 bits
-FAST_SHIFT = 12  # that of matrix.S and dense.S
+FAST_SHIFT = 12  # that of blocks.S and dense.S
 FAST_LIMIT = 2**23  # 256 times the accumulator must fit 32 bits
 Formula = Callable[[Array], Array]
 

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import ClassVar
+
+import numpy as np
 
 from ...graph import Array
 from ...ops._conv import ConvParams
 from ...ops.base import I8, I16, I32, Call, I32s, note
 from ...ops.conv_2d import Conv2D
-from ._matrix import Chunks, in_loading_order, ordered, paired, scales, weight_words
+from ._matrix import LOADS, SLIDING, ordered, paired, scales, stream, tap_order, weight_words
 
 MOST_PIXELS = 4
 MOST_WASTE = 0.03  # of the work, that blocks of four pixels alone may cost a thrifty build
 MOST_MADE = 160  # taps of a window that is put together as a whole
+MOST_TWICE = 0.15  # of a line's pixels, that may be computed twice
+
+
+class Way(IntEnum):
+    """How the windows of a block's pixels are found."""
+
+    WINDOWS = 0  # one by one; blocks go on from row to row
+    LINEAR = 1  # single pixels, one behind the other
+    LINES = 2  # together: a block lies in one row, the last one perhaps on a part of the one before
+    SLIDING = 3  # the same, and windows of three columns share them
 
 
 class Conv2DDsp(Conv2D):
@@ -22,21 +35,22 @@ class Conv2DDsp(Conv2D):
     weights of two channels a word."""
 
     arch = "dsp"
-    extra_sources = ("arch/dsp/matrix.S",)
+    extra_sources = ("arch/dsp/blocks.S", "arch/dsp/windows.S")
     parts: ClassVar[Mapping[str, str]] = {
-        "windows": "windows of several pixels",
+        "windows": "windows of several pixels, blocks that go on from row to row",
         "linear": "windows of single pixels that lie one behind the other",
+        "lines": "windows of several pixels, blocks that lie in one row",
+        "sliding": "the same for windows three columns wide that share them",
         "block3": "blocks of three pixels; else one of four fills up with a pixel twice",
-        "plain": "pairs of channels that matrix.S may not compute",
+        "plain": "pairs of channels that blocks.S may not compute",
         "limits": "limits of the output other than those of int8",
     }
 
     @dataclass(frozen=True)
     class Params:
-        weights: I32s = note("[pairs][words]: lanes of 256 * w1 + w0, in the order of loading")
-        table: I32s = note("[pairs][8]: see tin_dsp.h")
-        runs: I32s = note("pairs for matrix.S, pairs for plain C, in turn")
-        words: I32 = note("weights of a pair, words of a pixel")
+        stream: I32s = note("[pairs][words + 7]: weights and scales, see tin_dsp.h")
+        runs: I32s = note("pairs for blocks.S, pairs for plain C, in turn")
+        words: I32 = note("weights of a pair")
         in_h: I16 = note("input rows")
         in_w: I16 = note("input columns")
         in_c: I16 = note("input channels")
@@ -50,27 +64,49 @@ class Conv2DDsp(Conv2D):
         dilation_w: I16 = note("columns between taps")
         pad_top: I16 = note("rows of padding above")
         pad_left: I16 = note("columns of padding to the left")
-        first: I8 = note("words of a pair's first load, behind its first one; all others have one more")
-        linear: I8 = note("1: windows are single pixels one behind the other")
-        rows: I8 = note("rows of taps that are unpacked at once: all, or one")
+        way: I8 = note("0: windows one by one, 1: single pixels, 2: windows of a line, 3: sharing their columns")
+        rows: I8 = note("rows of taps that are unpacked at once where windows come one by one: all, or one")
         pad_value: I8 = note("what padding holds: the input's zero point")
         low: I8 = note("least output")
         high: I8 = note("greatest output")
         out_zero: I32 = note("zero point of the output")
 
-    def steps(self, call: Call) -> Array:
-        """The weights as [channels, steps, 2]: runs of a kernel row's taps."""
+    def products(self, call: Call, way: Way) -> Array:
+        """The weights as [channels, steps, 2]: runs of a kernel row's taps, or two channels of all columns at once."""
         weights = call.input(1).data
         assert weights is not None
-        return ordered(weights.reshape(len(weights), -1), weights.shape[1])
+        if way != Way.SLIDING:
+            return ordered(weights.reshape(len(weights), -1), weights.shape[1])
+        columns = weights[..., tap_order(weights.shape[3])]  # [channels, rows, columns, steps, 2]
+        return np.ascontiguousarray(columns.swapaxes(2, 3)).reshape(len(weights), -1, 2)
+
+    def way(self, call: Call) -> Way:
+        _, kernel_h, kernel_w, in_c = call.input(1).shape
+        window = self.window(call)
+        if kernel_h * kernel_w * window.y.stride * window.x.stride == 1 and not window.reaches_out:
+            return Way.LINEAR
+        twice = -window.x.out % MOST_PIXELS / window.x.out
+        if window.x.out < MOST_PIXELS or window.x.dilation > 1 or twice > MOST_TWICE:
+            return Way.WINDOWS
+        shared = kernel_w == 3 and window.x.stride == 1 and in_c % 4 == 0
+        return Way.SLIDING if shared and self.all_exact(call) else Way.LINES
+
+    def all_exact(self, call: Call) -> bool:
+        """Whether blocks.S may compute all pairs of channels."""
+        return len(scales(self, call, self.products(call, Way.WINDOWS)).runs) == 1
 
     def scratch_bytes(self, call: Call) -> int:
-        """Words of all pixels, and, where rows of taps are put together, room for some of each pixel."""
+        """Words of all pixels or columns, and room for taps that are put together."""
         _, kernel_h, kernel_w, in_c = call.input(1).shape
-        per_run = (kernel_w * in_c + 1) // 2
-        words = Chunks.of(kernel_h * per_run).total
-        made = self.window(call).reaches_out or call.attrs.dilation_w_factor > 1
-        return MOST_PIXELS * (4 * words + (self.rows_at_once(call) * kernel_w * in_c if made else 0))
+        window, way = self.window(call), self.way(call)
+        if way == Way.SLIDING:
+            words = (MOST_PIXELS + 2) * kernel_h * (in_c // 2)
+        else:
+            words = MOST_PIXELS * kernel_h * ((kernel_w * in_c + 1) // 2)
+        if way == Way.WINDOWS and (window.reaches_out or window.x.dilation > 1):
+            return 4 * words + MOST_PIXELS * self.rows_at_once(call) * kernel_w * in_c
+        line = (MOST_PIXELS - 1) * window.x.stride + kernel_w
+        return 4 * words + (line * in_c if window.reaches_out and way != Way.LINEAR else 0)
 
     def rows_at_once(self, call: Call) -> int:
         """All rows of a window, unless putting a window together would take much scratch."""
@@ -79,12 +115,14 @@ class Conv2DDsp(Conv2D):
 
     def used_parts(self, call: Call, thrifty: bool) -> frozenset[str]:
         p = self.params(call)
-        pixels = p.out_w * (call.y.shape[1] if p.linear else 1)
+        pixels = p.out_w * (call.y.shape[1] if p.way == Way.LINEAR else 1)
         waste = (-pixels % MOST_PIXELS) / pixels
         used = {
-            "windows": not p.linear,
-            "linear": p.linear,
-            "block3": waste > (MOST_WASTE if thrifty else 0),
+            "windows": p.way == Way.WINDOWS,
+            "linear": p.way == Way.LINEAR,
+            "lines": p.way == Way.LINES,
+            "sliding": p.way == Way.SLIDING,
+            "block3": p.way <= Way.LINEAR and waste > (MOST_WASTE if thrifty else 0),
             "plain": len(p.runs) > 1,
             "limits": (p.low, p.high) != (-128, 127),
         }
@@ -92,15 +130,13 @@ class Conv2DDsp(Conv2D):
 
     def params(self, call: Call) -> Params:
         base: ConvParams = super().params(call)
-        steps = self.steps(call)
-        chunks, scale = Chunks.of(steps.shape[1]), scales(self, call, steps)
-        words = in_loading_order(weight_words(paired(steps)), chunks)
-        pointwise = base.kernel_h * base.kernel_w * base.stride_h * base.stride_w == 1
-        linear = pointwise and not self.window(call).reaches_out
+        way = self.way(call)
+        steps = self.products(call, way)
+        scale = scales(self, call, steps)
+        loads = SLIDING if way == Way.SLIDING else LOADS
         return self.Params(
-            words.reshape(-1), scale.table.reshape(-1), scale.runs, chunks.total,
+            stream(weight_words(paired(steps)), scale.table, loads).reshape(-1), scale.runs, steps.shape[1],
             base.in_h, base.in_w, base.in_c, base.out_w, base.out_c, base.kernel_h, base.kernel_w,
             base.stride_h, base.stride_w, base.dilation_h, base.dilation_w, base.pad_top, base.pad_left,
-            chunks.words - 1, int(linear), self.rows_at_once(call), base.pad_value,
-            base.low, base.high, base.out_zero,
+            int(way), self.rows_at_once(call), base.pad_value, base.low, base.high, base.out_zero,
         )  # fmt: skip

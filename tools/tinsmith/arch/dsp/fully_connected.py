@@ -36,16 +36,16 @@ class FullyConnectedDsp(FullyConnected):
 
     def suits(self, call: Call) -> bool:
         """Layers whose weights fit two to a lane: -128 is no upper weight of a negative lower one."""
-        return bool(lanes_fit(paired(self.steps(call))).all())
+        return bool(lanes_fit(paired(self.products(call))).all())
 
-    def steps(self, call: Call) -> Array:
+    def products(self, call: Call) -> Array:
         """The weights as [channels, steps, 2], filled up to a multiple of four taps."""
         weights = call.input(1).data
         assert weights is not None
         return ordered(np.pad(weights, ((0, 0), (0, -weights.shape[1] % QUAD))), 1)
 
     def params(self, call: Call) -> Params:
-        steps = self.steps(call)
+        steps = self.products(call)
         words, found = weight_words(paired(steps)), scales(self, call, steps, alone=False)
         wide = not found.exact.all()
         table = found.plain if wide else found.table

@@ -1,0 +1,210 @@
+/* Unpacks taps to words of two, for cores with DSP extension: of each four bytes a word with bytes 0 and 2, then one
+ * with bytes 1 and 3. One byte left over makes half a word, two make a word, three make one and a half.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+    .syntax unified
+    .thumb
+
+/* uint32_t *tin_dsp_windows4(uint32_t *to, const tin_dsp_windows *windows); the same for 3 pixels.
+ *
+ * Rows of taps of some pixels; the words of all pixels lie side by side. Returns the end.
+ *     r0 to    r1, r2, r3, r12 pixels    lr end of the first pixel's fours    r4-r11 words
+ */
+    .equ WINDOWS_STEP, 16           /* in the windows */
+    .equ WINDOWS_ROWS, 32
+
+    .equ STEP, 0                    /* in the frame: pointer to the steps, then rows, whole, rest */
+    .equ ROWS, 4
+    .equ WHOLE, 8
+    .equ REST, 12
+
+/* r4 = bytes 0 and 2 of r4, and so on; r4 + pixels = bytes 1 and 3 */
+.macro unpack pixels
+  .if \pixels == 4
+    sxtb16  r8, r4, ror #8
+    sxtb16  r9, r5, ror #8
+    sxtb16  r10, r6, ror #8
+    sxtb16  r11, r7, ror #8
+    sxtb16  r7, r7
+  .else
+    sxtb16  r7, r4, ror #8
+    sxtb16  r8, r5, ror #8
+    sxtb16  r9, r6, ror #8
+  .endif
+    sxtb16  r4, r4
+    sxtb16  r5, r5
+    sxtb16  r6, r6
+.endm
+
+.macro store pixels
+  .if \pixels == 4
+    stm     r0!, {r4-r7}
+  .else
+    stm     r0!, {r4-r6}
+  .endif
+.endm
+
+.macro store_two pixels
+  .if \pixels == 4
+    stm     r0!, {r4-r11}
+  .else
+    stm     r0!, {r4-r9}
+  .endif
+.endm
+
+/* The next byte, two bytes or four bytes of all pixels. */
+.macro fetch pixels, load, count
+    \load  r4, [r1], #\count
+    \load  r5, [r2], #\count
+    \load  r6, [r3], #\count
+  .if \pixels == 4
+    \load  r7, [r12], #\count
+  .endif
+.endm
+
+.macro third x, from
+    ldrb    lr, [\from], #1
+    orr     \x, \x, lr, lsl #16
+.endm
+
+/* Bytes 0 and 1 of x, with nothing behind them, as a word of two taps. */
+.macro two x
+    sxtb16  lr, \x, ror #8
+    sxtb16  \x, \x
+    pkhbt   \x, \x, lr, lsl #16
+.endm
+
+.macro windows pixels
+    .section .text.tin_dsp_windows\pixels, "ax", %progbits
+    .global tin_dsp_windows\pixels
+    .type   tin_dsp_windows\pixels, %function
+    .thumb_func
+tin_dsp_windows\pixels:
+    push    {r4-r11, lr}
+    add     r4, r1, #WINDOWS_STEP
+    add     r5, r1, #WINDOWS_ROWS
+    ldm     r5, {r5-r7}
+    push    {r4-r7}
+  .if \pixels == 4
+    ldm     r1, {r1-r3, r12}
+  .else
+    ldm     r1, {r1-r3}
+  .endif
+.Lrow\pixels:
+    ldr     r4, [sp, #WHOLE]
+    cbz     r4, .Lrest\pixels
+    add     lr, r4, r1
+.Lfours\pixels:
+    fetch   \pixels, ldr, 4
+    unpack  \pixels
+    store_two \pixels
+    cmp     r1, lr
+    bne     .Lfours\pixels
+.Lrest\pixels:
+    ldr     r4, [sp, #REST]
+    cbz     r4, .Lnext\pixels
+    cmp     r4, #2
+    bhi     .Lthree\pixels
+    beq     .Ltwo\pixels
+    fetch   \pixels, ldrb, 1
+    sxtb16  r4, r4
+    sxtb16  r5, r5
+    sxtb16  r6, r6
+  .if \pixels == 4
+    sxtb16  r7, r7
+  .endif
+    store   \pixels
+.Lnext\pixels:
+    ldrd    r8, r9, [sp, #STEP]
+    subs    r9, r9, #1
+    beq     .Ldone\pixels
+    str     r9, [sp, #ROWS]
+    ldm     r8, {r4-r7}
+    add     r1, r1, r4
+    add     r2, r2, r5
+    add     r3, r3, r6
+  .if \pixels == 4
+    add     r12, r12, r7
+  .endif
+    b       .Lrow\pixels
+.Ltwo\pixels:
+    fetch   \pixels, ldrh, 2
+    two     r4
+    two     r5
+    two     r6
+  .if \pixels == 4
+    two     r7
+  .endif
+    store   \pixels
+    b       .Lnext\pixels
+.Lthree\pixels:
+    fetch   \pixels, ldrh, 2
+    third   r4, r1
+    third   r5, r2
+    third   r6, r3
+  .if \pixels == 4
+    third   r7, r12
+  .endif
+    unpack  \pixels
+    store_two \pixels
+    b       .Lnext\pixels
+.Ldone\pixels:
+    add     sp, sp, #16
+    pop     {r4-r11, pc}
+    .size   tin_dsp_windows\pixels, . - tin_dsp_windows\pixels
+.endm
+
+    windows 4
+    windows 3
+
+/* uint32_t *tin_dsp_six_columns(uint32_t *to, const tin_dsp_columns *columns);
+ *
+ * Six neighbouring columns of some rows, each of a multiple of four channels; the words of all columns lie side by
+ * side. Returns the end.
+ *     r0 to    r1, r2 in columns 0 and 3    r3 bytes of a column    lr end of column 0    r4-r12 words
+ */
+    .section .text.tin_dsp_six_columns, "ax", %progbits
+    .global tin_dsp_six_columns
+    .type   tin_dsp_six_columns, %function
+    .thumb_func
+tin_dsp_six_columns:
+    push    {r4-r11, lr}
+    ldm     r1, {r1, r3, r4, r5}    /* from, bytes of a column, from the end of column 0 to its next row, rows */
+    push    {r4, r5}
+.Lcolumns_row:
+    add     r2, r1, r3, lsl #1
+    add     r2, r2, r3
+    add     lr, r1, r3
+.Lcolumns_fours:
+    ldr     r5, [r1, r3]
+    ldr     r6, [r1, r3, lsl #1]
+    ldr     r4, [r1], #4
+    ldr     r8, [r2, r3]
+    ldr     r9, [r2, r3, lsl #1]
+    ldr     r7, [r2], #4
+    sxtb16  r10, r4
+    sxtb16  r11, r5
+    sxtb16  r12, r6
+    stm     r0!, {r10-r12}
+    sxtb16  r10, r7
+    sxtb16  r11, r8
+    sxtb16  r12, r9
+    stm     r0!, {r10-r12}
+    sxtb16  r4, r4, ror #8
+    sxtb16  r5, r5, ror #8
+    sxtb16  r6, r6, ror #8
+    sxtb16  r7, r7, ror #8
+    sxtb16  r8, r8, ror #8
+    sxtb16  r9, r9, ror #8
+    stm     r0!, {r4-r9}
+    cmp     r1, lr
+    bne     .Lcolumns_fours
+    ldrd    r4, r5, [sp]
+    subs    r5, r5, #1
+    str     r5, [sp, #4]
+    add     r1, r1, r4
+    bne     .Lcolumns_row
+    add     sp, sp, #8
+    pop     {r4-r11, pc}
+    .size   tin_dsp_six_columns, . - tin_dsp_six_columns
