@@ -25,7 +25,6 @@ from .paths import firmware
 from .plan import Plan, plan
 from .plan.audit import audit
 from .plan.schedule import FEED
-from .plan.tasks import make_task
 from .targets import Target
 
 Values = Sequence[Array]  # one array for each input or output of the model, in its order
@@ -154,13 +153,10 @@ def split(data: bytes, graph: Graph, names: Sequence[str]) -> list[Array]:
 
 def node_outputs(compiled: Compiled, arenas: Sequence[bytes]) -> dict[str, Array]:
     """Each node's output, row by row from the arena as it was after each call of a kernel."""
-    plan, nodes = compiled.plan, compiled.plan.graph.nodes
+    plan = compiled.plan
     result = {node.outputs[0]: np.zeros(plan.graph[node.outputs[0]].nbytes, np.uint8) for node in compiled.nodes}
-    tasks = {
-        i: make_task(plan.graph, plan.views, i, plan.kernel(n)) for i, n in enumerate(nodes) if n in compiled.nodes
-    }
     for run, arena in zip((r for r in plan.runs if r.node != FEED), arenas, strict=True):
-        task = tasks[run.node]
+        task = plan.tasks[run.node]
         for row in task.completed(run.first, run.end):
             start, end = plan.row_range(task.buffer, row)
             size = end - start

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..plan import Plan
-from ..plan.tasks import Read, Task, make_task
+from ..plan.tasks import Read
 
 
 @dataclass(frozen=True)
@@ -16,20 +16,14 @@ class Order:
     """How the nodes of a plan are called. Nodes are known by their indices in the graph."""
 
     plan: Plan
-    tasks: Mapping[int, Task]
     names: Mapping[int, str]  # of the nodes' parameters
-
-    @classmethod
-    def of(cls, plan: Plan, names: Mapping[int, str]) -> Order:
-        nodes = plan.graph.nodes
-        return cls(plan, {i: make_task(plan.graph, plan.views, i, plan.kernel(nodes[i])) for i in names}, names)
 
     def steps_a_call(self, index: int) -> int:
         """Of a node that runs row by row; 0 if it runs at once."""
         return self.plan.steps.get(self.plan.graph.nodes[index].outputs[0], 0)
 
     def producer(self, buffer: str) -> int | None:
-        return next((i for i, task in self.tasks.items() if task.buffer == buffer), None)
+        return next((i for i, task in self.plan.tasks.items() if task.buffer == buffer), None)
 
     def streamed(self) -> list[dict[str, Any]]:
         """What the template needs of each node that runs row by row."""
@@ -38,19 +32,19 @@ class Order:
                 "name": self.names[i], "steps": task.steps, "call": self.steps_a_call(i), "demands": self.demands(i),
                 "kernel": task.op.kernel,
             }
-            for i, task in self.tasks.items()
+            for i, task in self.plan.tasks.items()
             if self.steps_a_call(i)
         ]  # fmt: skip
 
     def demands(self, index: int) -> list[tuple[str, str]]:
         """(name of a node, steps that it must have taken) before a node takes its steps up to `end`."""
         found = []
-        for read in self.tasks[index].reads:
+        for read in self.plan.tasks[index].reads:
             producer = self.producer(read.buffer)
             if producer is None and read.buffer in self.plan.fed:
                 found.append(("input", self.steps_needed(read, range(len(self.plan.graph[read.buffer].shape)))))
             elif producer is not None and read.buffer not in self.plan.cuts:
-                found.append((self.names[producer], self.steps_needed(read, self.tasks[producer].done)))
+                found.append((self.names[producer], self.steps_needed(read, self.plan.tasks[producer].done)))
         return list(dict.fromkeys(found))
 
     def steps_needed(self, read: Read, done: Sequence[int]) -> str:
@@ -63,7 +57,7 @@ class Order:
         outputs = {self.plan.views[name] for name in self.plan.graph.outputs}
         return [
             {"name": self.names[i], "steps": task.steps, "kernel": task.op.kernel, "streamed": self.steps_a_call(i) > 0}
-            for i, task in self.tasks.items()
+            for i, task in self.plan.tasks.items()
             if task.buffer in self.plan.cuts or task.buffer in outputs
         ]
 

@@ -53,7 +53,7 @@ def linked(plan: Plan, name: str, specialised: bool = False) -> dict[str, str]:
     graph, arrays = plan.graph, Arrays()
     runnable = [i for i, n in enumerate(graph.nodes) if not ops.find(n.op).view]
     nodes = [node_entry(plan, graph.nodes[i], k, arrays) for k, i in enumerate(runnable)]
-    order = Order.of(plan, {i: f"node{k}" for k, i in enumerate(runnable)})
+    order = Order(plan, {i: f"node{k}" for k, i in enumerate(runnable)})
     omitted = plan.omitted_parts(thrifty=not specialised)
     taken: set[str] = set()
     inputs = [io_entry(plan, graph[n], name, "input", i, taken) for i, n in enumerate(graph.inputs)]

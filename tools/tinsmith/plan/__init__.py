@@ -13,10 +13,9 @@ from .. import ops
 from ..errors import Unsupported
 from ..graph import Graph, Node
 from ..ops import Op
-from ..ops.base import image_rows
 from .lifetimes import SCRATCH, STATE, Buffer
 from .schedule import Run
-from .tasks import find_roots
+from .tasks import Rows, Task, find_roots, make_task, sizes_of
 
 __all__ = ["SCRATCH", "Buffer", "Plan", "Run", "find_roots", "plan", "scratch_name"]
 
@@ -44,6 +43,18 @@ class Plan:
         """Tensor -> the tensor that it is a view of, or itself."""
         return find_roots(self.graph)
 
+    @cached_property
+    def sizes(self) -> Mapping[str, Rows]:
+        """(rows, bytes a row) of each tensor that is no view."""
+        return sizes_of(self.graph, self.views)
+
+    @cached_property
+    def tasks(self) -> Mapping[int, Task]:
+        """What each node that computes reads and writes, by its index in the graph."""
+        nodes = enumerate(self.graph.nodes)
+        wanted = {i: self.kernel(node) for i, node in nodes if not self.kernel(node).view}
+        return {i: make_task(self.graph, self.views, self.sizes, i, kernel) for i, kernel in wanted.items()}
+
     def kernel(self, node: Node) -> Op:
         """What computes a node."""
         return self.kernels[node.outputs[0]]
@@ -59,7 +70,7 @@ class Plan:
     def is_ring(self, tensor: str) -> bool:
         """Whether only some rows of a tensor are in memory at a time."""
         buffer = self.buffer(tensor)
-        return buffer.rows < image_rows(self.graph[buffer.name])[0]
+        return buffer.rows < self.sizes[buffer.name][0]
 
     def row_range(self, buffer: str, row: int) -> tuple[int, int]:
         """First byte of the arena that a row of a root tensor lies in, and the one behind it."""

@@ -13,7 +13,7 @@ from ..graph import Array
 from . import Plan, scratch_name
 from .lifetimes import STATE
 from .schedule import FEED, Run
-from .tasks import Read, Task, make_task
+from .tasks import Read, Task
 
 NOBODY = -1
 
@@ -56,8 +56,7 @@ class Ledger:
 
 def audit(plan: Plan) -> None:
     """Raises Overwritten if any run of the plan would read, keep or return anything but what it should."""
-    ledger, nodes = Ledger(plan), plan.graph.nodes
-    tasks: dict[int, Task] = {}
+    ledger = Ledger(plan)
     for name in plan.graph.inputs:
         for row in range(0 if name in plan.fed else plan.buffer(name).rows):
             ledger.put_row(name, row)
@@ -66,9 +65,7 @@ def audit(plan: Plan) -> None:
             for name in plan.fed:
                 ledger.put_row(name, run.first)
             continue
-        if run.node not in tasks:
-            tasks[run.node] = make_task(plan.graph, plan.views, run.node, plan.kernel(nodes[run.node]))
-        follow(ledger, tasks[run.node], run)
+        follow(ledger, plan.tasks[run.node], run)
     for name in plan.graph.outputs:
         root = plan.views[name]
         for row in range(plan.buffer(name).rows):

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from .lifetimes import Buffer
 
 ALIGNMENT = 4  # TIN_ARENA_ALIGN
-SEARCH_STEPS = 3000  # tries of the local search over packing orders
-SEARCH_LIMIT = 3_000_000  # steps times buffers squared, so that large graphs do not wait
+SEARCH_STEPS = 1500  # tries of the local search from each order of packing
+SEARCH_LIMIT = 8_000_000  # steps times buffers squared, so that large graphs do not wait
 
 Interval = tuple[int, int]  # open: its ends are allowed
 Forbidden = tuple[Interval, ...]  # of (offset of the other buffer - own offset), rising, apart from each other
@@ -62,7 +62,7 @@ class Packing:
 
 
 def best_packing(buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]]) -> Packing:
-    """The smallest arena found."""
+    """The smallest arena found, from several orders of packing."""
     if not buffers:
         return Packing((), 0, "nothing to pack")
     indices = range(len(buffers))
@@ -74,24 +74,37 @@ def best_packing(buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbid
         "longest lived first": sorted(indices, key=lambda i: (buffers[i].first - buffers[i].last, -buffers[i].nbytes)),
     }
     tried = [(order, pack(order, buffers, forbidden, name)) for name, order in orders.items()]
-    order, best = min(tried, key=lambda entry: entry[1].size)
-    return local_search(order, best, buffers, forbidden)
+    tried.sort(key=lambda entry: entry[1].size)
+    best, rng = tried[0][1], random.Random(1)
+    for order, start in tried:
+        best = local_search(order, start, best, buffers, forbidden, rng)
+    return best
 
 
 def local_search(
-    order: list[int], best: Packing, buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]]
-) -> Packing:
-    """Moves single buffers within the best order, or to the arena's other end; seed and number of steps are fixed."""
-    rng, count, high = random.Random(1), len(order), frozenset[int]()
-    current, floor = best, max(b.nbytes for b in buffers)
+    order: list[int], current: Packing, best: Packing, buffers: Sequence[Buffer],
+    forbidden: Sequence[dict[int, Forbidden]], rng: random.Random,
+) -> Packing:  # fmt: skip
+    """Moves single buffers within an order, or to the arena's other end, and returns the best packing seen.
+
+    Half of the moves are of buffers at the arena's end, or of those beside them: they decide. Seed and number of steps
+    are fixed, so that a model always gets the same plan.
+    """
+    count, high, floor = len(order), frozenset[int](), max(b.nbytes for b in buffers)
     for _ in range(min(SEARCH_STEPS, SEARCH_LIMIT // count**2 + 1) if count > 1 else 0):
         if best.size <= floor:
             break
-        new_order, new_high = list(order), high
-        if rng.random() < 0.7:
-            new_order.insert(rng.randrange(count), new_order.pop(rng.randrange(count)))
+        moved, new_order, new_high = rng.randrange(count), list(order), high
+        if rng.random() < 0.3:
+            new_high = high ^ {moved}
         else:
-            new_high = high ^ {rng.randrange(count)}
+            if rng.random() < 0.5:
+                ends = [i for i in order if current.offsets[i] + buffers[i].nbytes > current.size - 2 * ALIGNMENT]
+                moved = rng.choice(ends)
+                beside = list(forbidden[moved])
+                moved = rng.choice(beside) if beside and rng.random() < 0.5 else moved
+            new_order.remove(moved)
+            new_order.insert(rng.randrange(count), moved)
         found = pack(new_order, buffers, forbidden, "local search", new_high, best.size - ALIGNMENT)
         if found.size <= current.size:
             order, high, current = new_order, new_high, found

@@ -7,23 +7,17 @@ from dataclasses import replace
 
 from ..graph import Graph
 from ..ops import Op
-from ..ops.base import image_rows
 from . import Plan
 from .lifetimes import SCRATCH, STATE, Buffer, History, Stretch, history, mask, ring_size, shared, stretches
 from .packing import Forbidden, best_packing, collisions, intersection, negative
 from .schedule import Flow, Run, schedule
-from .tasks import Task
+from .tasks import Task, sizes_of
 
 
 def targets(graph: Graph, roots: Mapping[str, str], flow: Flow) -> list[str]:
     """What is completed, in order: whole buffers as their nodes come, and the outputs."""
     outputs = {roots[name] for name in graph.outputs}
     return [task.buffer for task in flow.tasks if task.buffer in flow.whole or task.buffer in outputs]
-
-
-def sizes_of(graph: Graph, roots: Mapping[str, str]) -> dict[str, tuple[int, int]]:
-    """(rows, bytes a row) of each buffer."""
-    return {name: image_rows(graph[name]) for name in dict.fromkeys(roots.values())}
 
 
 def record(graph: Graph, roots: Mapping[str, str], flow: Flow, runs: Sequence[Run]) -> History:

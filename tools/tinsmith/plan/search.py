@@ -1,23 +1,175 @@
-"""Which ways through a graph are tried."""
+"""Which ways through a graph are tried.
+
+A graph is cut at tensors that alone are alive when a node has run. Between two cuts, a segment runs row by row; a
+segment of one node is a layer. What a way needs is the most that any of its segments needs at a moment, so the best
+cuts follow from dynamic programming. Packing then shows what a way really takes, and the best of several wins.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from ..graph import Graph
 from ..ops import Op
 from . import Plan
-from .place import place, sizes_of
-from .schedule import Flow
-from .tasks import find_roots, forms
+from .lifetimes import history, peak
+from .place import place
+from .schedule import Flow, schedule
+from .tasks import Task, find_roots, forms, sizes_of
+
+LONGEST = 24  # nodes that may run row by row between two cuts
+LONGEST_OF_MANY = 10  # the same in graphs of more than MANY nodes, so that the search ends within a minute
+MANY = 100
+SLACK = (1.0, 1.02, 1.05, 1.1)  # how much more than the least bytes a moment a way may take, as packing is not perfect
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What runs row by row between two cuts."""
+
+    peak: int  # bytes alive at the worst moment
+    calls: int
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A graph with the kernels that may run its nodes."""
+
+    graph: Graph
+    kernels: Mapping[str, Op]
+    fed: tuple[str, ...]  # inputs that come row by row
+    pixels: int  # of output that a call should compute at least
+
+    @cached_property
+    def roots(self) -> Mapping[str, str]:
+        return find_roots(self.graph)
+
+    @cached_property
+    def sizes(self) -> Mapping[str, tuple[int, int]]:
+        return sizes_of(self.graph, self.roots)
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        return {name: count for name, (count, _) in self.sizes.items()}
+
+    @cached_property
+    def forms(self) -> Sequence[tuple[Task, Task]]:
+        return forms(self.graph, self.roots, self.sizes, self.kernels)
+
+    @cached_property
+    def points(self) -> list[tuple[int, str]]:
+        """(number of tasks before it, buffer) of each place where the graph can be cut; the first is the start."""
+        last: dict[str, int] = {}
+        for k, (task, _) in enumerate(self.forms):
+            last.update((read.buffer, k) for read in task.reads)
+        last.update((self.roots[name], len(self.forms)) for name in self.graph.outputs)
+        alive = {name for name in self.graph.inputs if last.get(name, -1) >= 0}
+        found = [(0, "")]
+        for k, (task, _) in enumerate(self.forms):
+            alive = {name for name in alive | {task.buffer} if last.get(name, -1) > k}
+            if alive <= {task.buffer}:
+                found.append((k + 1, task.buffer))
+        return found
+
+    def flow(self, cuts: Sequence[int]) -> Flow:
+        """The flow with cuts at these points, by their places in `points`; the start and the end are always cut."""
+        whole = {self.points[k][1] for k in cuts} - {""} | set(self.graph.inputs) - set(self.fed)
+        return self.flow_of(0, len(self.forms), whole)
+
+    def flow_of(self, start: int, end: int, whole: set[str]) -> Flow:
+        tasks = [
+            layer if all(read.buffer in whole for read in layer.reads) else streamed
+            for layer, streamed in self.forms[start:end]
+        ]
+        steps = {task.node: -(-self.pixels // self.width(task)) for task in tasks}
+        return Flow(tasks, self.counts, whole, self.fed if start == 0 else (), steps)
+
+    def width(self, task: Task) -> int:
+        """Pixels of output that a step computes."""
+        shape = task.call.y.shape
+        return shape[2] if len(shape) == 4 else 1
+
+    def segment(self, low: int, high: int) -> Segment:
+        """What running row by row between two points takes."""
+        (start, source), (end, target) = self.points[low], self.points[high]
+        given = [source] if source else [name for name in self.graph.inputs if name not in self.fed]
+        flow = self.flow_of(start, end, {*given, target})
+        if end - start == 1 and flow.is_layer(flow.tasks[0]):
+            return Segment(self.layer_bytes(flow.tasks[0]), 1)
+        inside = {task.buffer for task in flow.tasks}
+        targets = [name for name in dict.fromkeys(map(self.roots.get, self.graph.outputs)) if name in inside]
+        runs = schedule(flow, [*(str(name) for name in targets), target])
+        past = history(flow.tasks, runs, self.sizes, given, [target], flow.fed)
+        return Segment(peak(flow.tasks, past), len(runs))
+
+    def layer_bytes(self, task: Task) -> int:
+        """What a layer by itself takes, its output over its input as far as its kernel allows."""
+        count, nbytes = self.sizes[task.buffer]
+        own = count * nbytes
+        others = {read.buffer: self.sizes[read.buffer] for read in task.reads}
+        total = own + sum(rows * size for rows, size in others.values())
+        if len(others) == 1:
+            distance = task.op.separation(task.call, task.reads[0].index)
+            if task.op.in_place(task.call, task.reads[0].index):
+                distance = 0
+            if distance is not None:
+                total = min(total, max(own, max(distance, 0) + total - own))
+        return total + task.scratch_bytes + task.state_bytes
+
+    @cached_property
+    def segments(self) -> Mapping[tuple[int, int], Segment]:
+        longest = LONGEST if len(self.forms) <= MANY else LONGEST_OF_MANY
+        indices = range(len(self.points))
+        return {
+            (low, high): self.segment(low, high)
+            for low in indices
+            for high in indices[low + 1 :]
+            if high == low + 1 or self.points[high][0] - self.points[low][0] <= longest
+        }
+
+    @cached_property
+    def least_peak(self) -> int:
+        """The least that the worst segment of any way takes."""
+        best = [0] + [0] * (len(self.points) - 1)
+        for high in range(1, len(best)):
+            ways = (max(best[low], s.peak) for (low, end), s in self.segments.items() if end == high)
+            best[high] = min(ways)
+        return best[-1]
+
+    def cuts(self, limit: int) -> list[int]:
+        """The points of the way with the fewest calls whose segments take at most `limit` bytes each."""
+        best: list[tuple[float, list[int]]] = [(0.0, []), *((float("inf"), []) for _ in self.points[1:])]
+        for high in range(1, len(best)):
+            for low in range(high):
+                segment = self.segments.get((low, high))
+                if segment and segment.peak <= limit and best[low][0] + segment.calls < best[high][0]:
+                    best[high] = (best[low][0] + segment.calls, [*best[low][1], high])
+        return best[-1][1]
+
+    def layers(self) -> Flow:
+        """The way without any rows."""
+        return self.flow_of(0, len(self.forms), set(self.counts))
+
+    def place(self, flow: Flow) -> Plan:
+        return place(self.graph, self.roots, self.kernels, flow)
 
 
 def search(graph: Graph, kernels: Mapping[str, Op], stream: bool, fed: bool) -> Plan:
-    roots = find_roots(graph)
-    pairs = forms(graph, roots, kernels)
-    counts = {name: rows for name, (rows, _) in sizes_of(graph, roots).items()}
-    if not stream:
-        flow = Flow([layer for layer, _ in pairs], counts, frozenset(counts), (), {})
-        return place(graph, roots, kernels, flow)
-    flow = Flow([t for _, t in pairs], counts, frozenset(graph.inputs), (), {})
-    return place(graph, roots, kernels, flow)
+    """The smallest plan found."""
+    problem = Problem(graph, kernels, tuple(graph.inputs) if fed else (), 1)
+    best = problem.place(problem.layers()) if not fed else None
+    if not stream and best is not None:
+        return best
+    tried: set[tuple[int, ...]] = set()
+    for slack in SLACK:
+        cuts = tuple(problem.cuts(int(problem.least_peak * slack)))
+        if cuts in tried:
+            continue
+        tried.add(cuts)
+        found = problem.place(problem.flow(cuts))
+        if best is None or found.arena_bytes < best.arena_bytes:
+            best = found
+    assert best is not None
+    return best

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .. import ops
-from ..graph import Graph, Tensor
+from ..graph import Graph
 from ..ops import Call, Op
 from ..ops.base import image_rows
 
 Window = tuple[int, int]  # first and last row
+Rows = tuple[int, int]  # how many, and bytes of each
 
 
 @dataclass(frozen=True)
@@ -72,27 +73,31 @@ def find_roots(graph: Graph) -> dict[str, str]:
     return roots
 
 
-def make_task(graph: Graph, roots: Mapping[str, str], index: int, op: Op) -> Task:
-    """The task of a node, run by the kernel `op`."""
+def sizes_of(graph: Graph, roots: Mapping[str, str]) -> dict[str, Rows]:
+    """(rows, bytes a row) of each buffer: those of the view with the most rows."""
+    found: dict[str, Rows] = {}
+    for tensor, root in roots.items():
+        found[root] = max(found.get(root, (0, 0)), image_rows(graph[tensor]))
+    return found
+
+
+def make_task(graph: Graph, roots: Mapping[str, str], sizes: Mapping[str, Rows], index: int, op: Op) -> Task:
+    """The task of a node, run by the kernel `op`. `sizes`: see `sizes_of`."""
     call = Call.of(graph, graph.nodes[index])
     reads = tuple(
-        read_of(graph, op, call, i, roots[call.input(i).name])
+        read_of(op, call, i, roots[call.input(i).name], sizes)
         for i in op.runtime_inputs(call)
         if call.input(i).name in roots
     )
-    buffer, steps = graph[roots[call.y.name]], op.step_count(call)
-    count, last = image_rows(buffer)[0], steps - 1
-    if is_aligned(op, call, call.y, buffer):
+    buffer, steps = roots[call.y.name], op.step_count(call)
+    count, last = sizes[buffer][0], steps - 1
+    if op.rows(call, call.y) == sizes[buffer]:
         done = steps_of_rows(op, call, steps)
         born = done
     else:
         born, done = (0,) * count, (last,) * count
     exact = all(op.separation(call, read.index) is not None for read in reads)
-    return Task(index, op, call, reads, buffer.name, born, done, exact)
-
-
-def is_aligned(op: Op, call: Call, tensor: Tensor, buffer: Tensor) -> bool:
-    return op.rows(call, tensor) == image_rows(buffer)
+    return Task(index, op, call, reads, buffer, born, done, exact)
 
 
 def steps_of_rows(op: Op, call: Call, steps: int) -> tuple[int, ...]:
@@ -103,9 +108,9 @@ def steps_of_rows(op: Op, call: Call, steps: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def read_of(graph: Graph, op: Op, call: Call, index: int, root: str) -> Read:
-    count, steps = image_rows(graph[root])[0], op.step_count(call)
-    if not is_aligned(op, call, call.input(index), graph[root]):
+def read_of(op: Op, call: Call, index: int, root: str, sizes: Mapping[str, Rows]) -> Read:
+    (count, _), steps = sizes[root], op.step_count(call)
+    if op.rows(call, call.input(index)) != sizes[root]:
         return Read(root, index, ((0, count - 1),) * steps, False)
     first = [op.first_input_row(call, index, step) for step in range(steps)]
     if None in first:
@@ -114,7 +119,9 @@ def read_of(graph: Graph, op: Op, call: Call, index: int, root: str) -> Read:
     return Read(root, index, windows, True)
 
 
-def forms(graph: Graph, roots: Mapping[str, str], kernels: Mapping[str, Op]) -> list[tuple[Task, Task]]:
+def forms(
+    graph: Graph, roots: Mapping[str, str], sizes: Mapping[str, Rows], kernels: Mapping[str, Op]
+) -> list[tuple[Task, Task]]:
     """For each node that computes: its task, and its task where its input is streamed."""
     found = []
     for index, node in enumerate(graph.nodes):
@@ -122,8 +129,8 @@ def forms(graph: Graph, roots: Mapping[str, str], kernels: Mapping[str, Op]) -> 
         if kernel.view:
             continue
         streamed = ops.select(Call.of(graph, node), ("rows",))
-        task = make_task(graph, roots, index, kernel)
-        found.append((task, make_task(graph, roots, index, streamed) if streamed.arch else task))
+        task = make_task(graph, roots, sizes, index, kernel)
+        found.append((task, make_task(graph, roots, sizes, index, streamed) if streamed.arch else task))
     return found
 
 
