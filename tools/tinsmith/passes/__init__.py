@@ -11,6 +11,7 @@ from .fold_input_offset import fold_input_offset
 from .fold_quantize_pairs import fold_quantize_pairs
 from .fuse_activation import fuse_activation
 from .fuse_padding import fuse_padding
+from .look_through_reshape import look_through_reshape
 from .merge_depthwise import merge_depthwise
 from .shrink import shrink
 from .tabulate import tabulate
@@ -24,6 +25,7 @@ PASSES: tuple[Pass, ...] = (
     fuse_activation,
     merge_depthwise,
     tabulate,
+    look_through_reshape,
     shrink,
     fold_input_offset,
 )
