@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,7 +41,7 @@ const tin_model rows_model = {{ "rows", ROWS_ARENA_BYTES, {count}, {count}, {cou
 """
 CALL = """    for (int32_t row = 0; row < {rows}; row++)
         memcpy(tin_row_out(&case{i}.in, arena, row), arena + {x} + row * {stride}, {stride}),
-        TIN_ON_NODE({i}), {kernel}(&case{i}, arena, row, row + 1);
+        TIN_ON_NODE({i}), {kernel}(&case{i}, arena, row, row + 1), TIN_ON_NODE({i});
 """
 
 
@@ -110,8 +111,9 @@ def run(built: Built, calls: Sequence[Call], inputs: Sequence[Array]) -> list[Ar
     return [part.reshape(call.y.shape) for part, call in zip(parts, calls, strict=True)]
 
 
-def instructions(built: Built, inputs: Sequence[Array]) -> tuple[int, ...]:
-    """Retired instructions of each case (of a build with instrument="count"), with the feeding of its rows."""
+def instructions(built: Built, cases: Sequence[tuple[Call, Op]], inputs: Sequence[Array]) -> list[int]:
+    """Retired instructions of each case (of a build with instrument="count"), without the feeding of its rows."""
     with Counter(built.output) as counter:
         emulate.run(built, [b"".join(x.tobytes() for x in inputs)], qemu_args=counter.qemu_args)
-        return counter.regions()[-1].nodes
+        kernels = iter(counter.regions()[-1].nodes[::2])  # between them rows are fed
+        return [sum(itertools.islice(kernels, op.step_count(call))) for call, op in cases]

@@ -563,15 +563,15 @@ typedef struct tin_average_pool_2d_rows_params {
     int16_t kernel_w; /* columns of the window */
     int16_t stride_w; /* columns between outputs */
     int16_t pad_left; /* columns of padding to the left */
-    int8_t wide; /* 1: sums of 32 bits; 0: of 16 bits */
+    int8_t form; /* of the sums: 0 packed, 1 narrow, 2 wide */
     int8_t low; /* least output */
     int8_t high; /* greatest output */
 } tin_average_pool_2d_rows_params;
-#ifndef TIN_AVERAGE_POOL_2D_ROWS_NARROW /* sums of 16 bits: windows of up to 256 pixels */
-#define TIN_AVERAGE_POOL_2D_ROWS_NARROW 1
+#ifndef TIN_AVERAGE_POOL_2D_ROWS_PACKED /* sums of 16 bits, two at a time: up to 257 values, multiples of four channels */
+#define TIN_AVERAGE_POOL_2D_ROWS_PACKED 1
 #endif
-#ifndef TIN_AVERAGE_POOL_2D_ROWS_WIDE /* sums of 32 bits: larger windows */
-#define TIN_AVERAGE_POOL_2D_ROWS_WIDE 1
+#ifndef TIN_AVERAGE_POOL_2D_ROWS_PLAIN /* other sums, one at a time */
+#define TIN_AVERAGE_POOL_2D_ROWS_PLAIN 1
 #endif
 
 #ifdef TIN_SHARED_KERNELS
@@ -609,17 +609,17 @@ typedef struct tin_mean_rows_params {
     int32_t in_h; /* input rows */
     int32_t pixels; /* values of a row that are summed for an output */
     int32_t inner; /* values between two of them; outputs */
-    int8_t wide; /* 1: sums of 32 bits; 0: of 16 bits */
-    int32_t offset; /* added to a sum: what zero points would have added up to, negated */
+    int8_t form; /* of the sums: 0 packed, 1 narrow, 2 wide */
+    int32_t offset; /* added to a sum as it is kept: less zero points, and 128 a value if packed */
     int32_t multiplier; /* Q31, the division by the number of values in it */
     int32_t shift; /* power of two applied with the multiplier */
     int32_t out_zero; /* zero point of the output */
 } tin_mean_rows_params;
-#ifndef TIN_MEAN_ROWS_NARROW /* sums of 16 bits: means of up to 256 values */
-#define TIN_MEAN_ROWS_NARROW 1
+#ifndef TIN_MEAN_ROWS_PACKED /* sums of 16 bits, two at a time: up to 257 values, multiples of four channels */
+#define TIN_MEAN_ROWS_PACKED 1
 #endif
-#ifndef TIN_MEAN_ROWS_WIDE /* sums of 32 bits: means of more values */
-#define TIN_MEAN_ROWS_WIDE 1
+#ifndef TIN_MEAN_ROWS_PLAIN /* other sums, one at a time */
+#define TIN_MEAN_ROWS_PLAIN 1
 #endif
 
 #ifdef TIN_SHARED_KERNELS

@@ -8,18 +8,19 @@
 #include "tin_ops.h"
 
 /* One input times its weights of four channels. */
-static inline void dense_input_times_four(uint32_t sums[4], const int8_t *w, int32_t x)
+static inline void dense_input_times_four(int32_t sums[4], const int8_t *w, int32_t x)
 {
-    sums[0] += tin_product(w[0], x);
-    sums[1] += tin_product(w[1], x);
-    sums[2] += tin_product(w[2], x);
-    sums[3] += tin_product(w[3], x);
+    sums[0] += w[0] * x;
+    sums[1] += w[1] * x;
+    sums[2] += w[2] * x;
+    sums[3] += w[3] * x;
 }
 
-/* A row of inputs times the weights of four channels, which lie side by side. */
+/* A row of inputs times the weights of four channels, which lie side by side. A layer has at most 32767 inputs, whose
+ * sum fits 32 bits; only together with the bias may it wrap. */
 static void dense_four_channels(int32_t *sums, const int8_t *w, const int8_t *x, int32_t count)
 {
-    uint32_t s[4] = { (uint32_t)sums[0], (uint32_t)sums[1], (uint32_t)sums[2], (uint32_t)sums[3] };
+    int32_t s[4] = { 0, 0, 0, 0 };
     const int8_t *const end = x + count, *const blocks = x + (count & ~3);
     for (; x != blocks; x += 4, w += 16) {
         dense_input_times_four(s, w, x[0]);
@@ -28,7 +29,7 @@ static void dense_four_channels(int32_t *sums, const int8_t *w, const int8_t *x,
         dense_input_times_four(s, w + 12, x[3]);
     }
     for (; x != end; x++, w += 4) dense_input_times_four(s, w, *x);
-    for (int32_t i = 0; i < 4; i++) sums[i] = (int32_t)s[i];
+    for (int32_t i = 0; i < 4; i++) sums[i] = tin_add_wrap(sums[i], s[i]);
 }
 
 static void dense_outputs(const tin_fully_connected_rows_params *p, const int32_t *sums, int8_t *out)

@@ -6,26 +6,24 @@
 #include "tin_ops.h"
 #include "tin_sums.h"
 
-static inline void mean_rows(const tin_mean_rows_params *p, uint8_t *arena, int32_t row, int32_t end, int32_t wide)
+static void mean_outputs(const tin_mean_rows_params *p, uint8_t *arena)
 {
-    uint8_t *sums = arena + p->state;
-    for (; row < end; row++) {
-        const int8_t *in = (const int8_t *)tin_row(&p->in, arena, row);
-        tin_add_pixels(sums, wide, row == 0, in, p->pixels, p->inner);
-        if (row + 1 < p->in_h) continue;
-        int8_t *out = (int8_t *)tin_row_out(&p->out, arena, 0);
-        for (int32_t i = 0; i < p->inner; i++) {
-            const int32_t sum = tin_sum(sums, wide, i) + p->offset;
-            const int32_t y = tin_requantize(sum, p->multiplier, p->shift) + p->out_zero;
-            *out++ = (int8_t)tin_clamp(y, INT8_MIN, INT8_MAX);
-        }
+    int8_t *out = (int8_t *)tin_row_out(&p->out, arena, 0);
+    for (int32_t i = 0; i < p->inner; i++) {
+        const int32_t sum = tin_sum(arena + p->state, p->form, i) + p->offset;
+        const int32_t y = tin_requantize(sum, p->multiplier, p->shift) + p->out_zero;
+        *out++ = (int8_t)tin_clamp(y, INT8_MIN, INT8_MAX);
     }
 }
 
 TIN_KERNEL void tin_mean_rows(const tin_mean_rows_params *p, uint8_t *arena, int32_t row, int32_t end)
 {
-    if (TIN_MEAN_ROWS_WIDE && (p->wide || !TIN_MEAN_ROWS_NARROW))
-        mean_rows(p, arena, row, end, 1);
-    else
-        mean_rows(p, arena, row, end, 0);
+    for (; row < end; row++) {
+        const int8_t *in = (const int8_t *)tin_row(&p->in, arena, row);
+        if (TIN_MEAN_ROWS_PACKED && p->form == TIN_SUMS_PACKED)
+            tin_add_packed(arena + p->state, row == 0, in, p->pixels, p->inner);
+        else if (TIN_MEAN_ROWS_PLAIN)
+            tin_add_plain(arena + p->state, p->form, row == 0, in, p->pixels, p->inner);
+        if (row + 1 == p->in_h) mean_outputs(p, arena);
+    }
 }

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from ...graph import Tensor
-from ...ops.base import Call, Op, image_rows
+from collections.abc import Mapping
+from typing import ClassVar
 
-# So many int8 values add up to no less than -32768 and no more than 32512.
-NARROW = 256
+from ...graph import Tensor
+from ...ops.base import Call, Op, flat, image_rows
+
+# Forms of sums (tin_sums.h).
+FORMS = ("packed", "narrow", "wide")
+# So many bytes that 128 is added to sum to at most 65535, and so many int8 to at least -32768.
+MOST_PACKED, MOST_NARROW = 257, 256
 
 
 class Streamed(Op):
@@ -36,3 +41,28 @@ class Streamed(Op):
 
     def separation(self, call: Call, index: int) -> int | None:
         return None
+
+
+class Summing(Streamed):
+    """Base of kernels that keep sums of pixels, in as few bytes as hold them."""
+
+    parts: ClassVar[Mapping[str, str]] = {
+        "packed": "sums of 16 bits, two at a time: up to 257 values, multiples of four channels",
+        "plain": "other sums, one at a time",
+    }
+
+    def summed(self, call: Call) -> tuple[int, int]:
+        """(most values that a sum has, channels of a pixel)."""
+        raise NotImplementedError(self.name)
+
+    def form(self, call: Call) -> str:
+        values, channels = self.summed(call)
+        if channels % 4 == 0 and values <= MOST_PACKED:
+            return "packed"
+        return "narrow" if values <= MOST_NARROW else "wide"
+
+    def used_parts(self, call: Call, thrifty: bool) -> frozenset[str]:
+        return frozenset({"packed" if self.form(call) == "packed" else "plain"})
+
+    def state_bytes(self, call: Call) -> int:
+        return flat(call.y) * (4 if self.form(call) == "wide" else 2)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ...ops._pool import axis_is_covered
 from ...ops._quantized import clamp_limits
 from ...ops.average_pool_2d import AveragePool2D
-from ...ops.base import I8, I16, Call, flat, note
-from ._streamed import NARROW, Streamed
+from ...ops.base import I8, I16, Call, note
+from ._streamed import FORMS, Summing
 
 
-class AveragePool2DRows(Streamed, AveragePool2D):
+class AveragePool2DRows(Summing, AveragePool2D):
     """Windows as high as the image, row by row: keeps a sum for every output."""
 
     @dataclass(frozen=True)
@@ -24,14 +24,9 @@ class AveragePool2DRows(Streamed, AveragePool2D):
         kernel_w: I16 = note("columns of the window")
         stride_w: I16 = note("columns between outputs")
         pad_left: I16 = note("columns of padding to the left")
-        wide: I8 = note("1: sums of 32 bits; 0: of 16 bits")
+        form: I8 = note("of the sums: 0 packed, 1 narrow, 2 wide")
         low: I8 = note("least output")
         high: I8 = note("greatest output")
-
-    parts: ClassVar[dict[str, str]] = {
-        "narrow": "sums of 16 bits: windows of up to 256 pixels",
-        "wide": "sums of 32 bits: larger windows",
-    }
 
     def suits(self, call: Call) -> bool:
         """Images of several rows with one row of windows that leaves none of them out."""
@@ -39,20 +34,22 @@ class AveragePool2DRows(Streamed, AveragePool2D):
         covers = y.out == 1 and y.before >= 0 and y.kernel - y.before >= y.size
         return self.has_rows(call) and covers and axis_is_covered(x)
 
-    def is_wide(self, call: Call) -> bool:
-        """Whether the sum of a window may need more than 16 bits."""
+    def summed(self, call: Call) -> tuple[int, int]:
         window = self.window(call)
-        return window.y.size * min(window.x.kernel, window.x.size) > NARROW
-
-    def used_parts(self, call: Call, thrifty: bool) -> frozenset[str]:
-        return frozenset({"wide" if self.is_wide(call) else "narrow"})
-
-    def state_bytes(self, call: Call) -> int:
-        return flat(call.y) * (4 if self.is_wide(call) else 2)
+        return window.y.size * min(window.x.kernel, window.x.size), call.x.shape[3]
 
     def params(self, call: Call) -> Any:
         y, x = self.window(call).y, self.window(call).x
         low, high = clamp_limits(call)
         return self.Params(
-            y.size, x.size, call.x.shape[3], x.out, x.kernel, x.stride, x.before, int(self.is_wide(call)), low, high
+            y.size,
+            x.size,
+            call.x.shape[3],
+            x.out,
+            x.kernel,
+            x.stride,
+            x.before,
+            FORMS.index(self.form(call)),
+            low,
+            high,
         )
