@@ -399,11 +399,10 @@ typedef struct tin_depthwise_conv_2d_dsp_params {
     tin_rows in; /* input */
     tin_rows out; /* output */
     uint32_t scratch; /* bytes from the start of the arena */
-    const int8_t *weights; /* [in_c / 4][3 taps along a line][3 taps across][4 channels] */
-    const int32_t *bias; /* [in_c], input offset folded in */
-    const int32_t *multiplier; /* [in_c], Q31; less by what the shift has beyond 9 bits */
-    const int8_t *shift; /* [in_c], power of two applied with the multiplier */
-    const uint8_t *kinds; /* [in_c / 4], TIN_DW_FAST, ..._AWAY or ..._SLOW of four channels, two bits each */
+    const int8_t *weights; /* [in_c][3 taps along a line][w0 w1 w1 w2 across] */
+    const int32_t *scales; /* [in_c][multiplier, rounding and bias], see depthwise_lines.h */
+    const int8_t *shift; /* [in_c], power of two applied with the multiplier; [1] if all channels are of fast kinds */
+    const uint8_t *kinds; /* [in_c / 4], TIN_DW_FAST, ..._AWAY, ..._SLOW or ..._WIDE of four channels, two bits each */
     int16_t in_h; /* input rows */
     int16_t in_w; /* input columns */
     int16_t in_c; /* channels */
@@ -415,21 +414,33 @@ typedef struct tin_depthwise_conv_2d_dsp_params {
     int16_t pad_top; /* rows of padding above */
     int16_t pad_left; /* columns of padding to the left */
     uint8_t by_column; /* whether lines are columns of the image */
+    uint8_t by_row; /* whether a row is finished before the next one begins */
+    uint8_t pairs; /* whether lines are unpacked in pairs and kept */
+    uint8_t channels; /* channels, of 32 bytes, that scratch begins with */
     int8_t pad_value; /* what padding holds: the input's zero point */
     int8_t low; /* least output */
     int8_t high; /* greatest output */
     int32_t out_zero; /* zero point of the output */
 } tin_depthwise_conv_2d_dsp_params;
-#ifndef TIN_DEPTHWISE_CONV_2D_DSP_STRIDE2 /* stride 2 */
+#ifndef TIN_DEPTHWISE_CONV_2D_DSP_PAIRS /* stride 1 */
+#define TIN_DEPTHWISE_CONV_2D_DSP_PAIRS 1
+#endif
+#ifndef TIN_DEPTHWISE_CONV_2D_DSP_TRIPLES /* stride 2, and rows one by one */
+#define TIN_DEPTHWISE_CONV_2D_DSP_TRIPLES 1
+#endif
+#ifndef TIN_DEPTHWISE_CONV_2D_DSP_STRIDE2 /* stride 2 along the lines */
 #define TIN_DEPTHWISE_CONV_2D_DSP_STRIDE2 1
 #endif
 #ifndef TIN_DEPTHWISE_CONV_2D_DSP_AWAY /* channels whose second rounding matters below zero */
 #define TIN_DEPTHWISE_CONV_2D_DSP_AWAY 1
 #endif
+#ifndef TIN_DEPTHWISE_CONV_2D_DSP_WIDE /* channels with a scale of 1/8 to 1/2 */
+#define TIN_DEPTHWISE_CONV_2D_DSP_WIDE 1
+#endif
 #ifndef TIN_DEPTHWISE_CONV_2D_DSP_SLOW /* channels without a short requantization */
 #define TIN_DEPTHWISE_CONV_2D_DSP_SLOW 1
 #endif
-#ifndef TIN_DEPTHWISE_CONV_2D_DSP_PIXELWISE /* inputs of fewer than four channels, and rings of rows */
+#ifndef TIN_DEPTHWISE_CONV_2D_DSP_PIXELWISE /* inputs of fewer than four channels, and columns of a ring of rows */
 #define TIN_DEPTHWISE_CONV_2D_DSP_PIXELWISE 1
 #endif
 

@@ -9,13 +9,14 @@ import numpy as np
 
 from ...graph import Array
 from ...ops._window import Axis, Window
-from ._requant import Scaling, proved
+from ._requant import Scaling, proved, thresholds
 
 GROUP = 4  # channels in a word
 TAPS = 3  # the longest side of a window
-FAST, AWAY, SLOW = 0, 1, 2  # TIN_DW_... in depthwise_lines.h
-DATA_BITS = 8  # data come times 2^8
-UP = 9  # a final shift of r leaves weights times 2^(9 - r)
+FAST, AWAY, SLOW, WIDE = 0, 1, 2, 3  # TIN_DW_... in depthwise_lines.h
+POINT = {FAST: 16, AWAY: 16, WIDE: 14}  # bits behind the point of a product's high half
+SCALE = 13  # sums come times 2^13: data times 2^8, weights times 2^5
+TURNS = sorted(range(-48, 49), key=abs)  # what is tried to be added to multipliers
 
 
 @dataclass(frozen=True)
@@ -26,21 +27,31 @@ class Lines:
     across: Axis
     by_column: bool  # lines are columns of the image, not rows
 
+    @property
+    def pairs(self) -> bool:
+        """Whether lines are unpacked in pairs and kept, not in threes for each line of outputs."""
+        return self.along.stride == 1 and self.across.stride == 1
+
     def in_place(self) -> bool:
         """Whether outputs may be written where the inputs are, if one call computes all lines.
 
         With one size of pixels an output only meets inputs of its own channel, and must not meet one of a line that is
-        yet to be loaded. What is loaded by then: two pairs of lines, the first that of the window's first line.
+        yet to be loaded. What is loaded by then: two pairs of lines, the first that of the window's first line; or
+        triples, of which the next line of outputs loads some again.
         """
         lines = np.arange(self.across.out)
-        first = (lines - lines % 2 if self.across.stride == 1 else 2 * lines) - self.across.before
-        loaded = np.minimum(first + 4, self.across.size)
+        if self.pairs:
+            done = lines - lines % 2 - self.across.before + 4
+        else:
+            done = (lines + 1) * self.across.stride - self.across.before
+            done[-1] = self.across.size
+        done = np.minimum(done, self.across.size)
         a, b = lines[:, None], np.arange(self.along.out)[None, :]
         if self.by_column:
             met = (b * self.across.out + a) % self.across.size
         else:
             met = (a * self.along.out + b) // self.along.size
-        return bool((met < loaded[:, None]).all())
+        return bool((met < done[:, None]).all())
 
 
 def lines(window: Window, channels: int) -> Lines | None:
@@ -66,43 +77,124 @@ def alike(axis: Axis, other: Axis) -> Axis:
     return replace(axis, stride=other.stride if other.out > 1 else 1)
 
 
-def narrowed(s: Scaling) -> Array:
-    """Multipliers as the fast ways read them: shifts below -9 take their excess from them."""
-    excess = np.maximum(-s.shift - UP, 0)
-    result: Array = (s.multiplier + ((np.int64(1) << excess) >> 1)) >> excess
+@dataclass(frozen=True)
+class Scales:
+    """How each channel is requantized: TIN_DW_... of its kind, and the two constants that go with it, int64 [n]."""
+
+    kind: Array
+    multiplier: Array
+    start: Array
+
+
+def scales(s: Scaling, bias: Array) -> Scales:
+    """The cheapest way to requantize each channel that equals the reference for all that it can reach.
+
+    FAST and WIDE are a straight line, AWAY two that part at zero, as the second rounding demands below zero; each is
+    proved or not used.
+    """
+    bias = bias.astype(np.int64)
+    found = Scales(np.full(len(bias), SLOW), s.multiplier.copy(), bias)
+    for kind in (FAST, WIDE):
+        found = replaced(found, line_scales(part(s, found.kind == SLOW), bias[found.kind == SLOW], kind))
+    return replaced(found, away_scales(part(s, found.kind == SLOW), bias[found.kind == SLOW]))
+
+
+def part(s: Scaling, chosen: Array) -> Scaling:
+    return replace(s, multiplier=s.multiplier[chosen], shift=s.shift[chosen], lo=s.lo[chosen], hi=s.hi[chosen])
+
+
+def replaced(all_of_them: Scales, slow: Scales) -> Scales:
+    """With `slow` in the place of the channels that are SLOW as yet."""
+    at = np.flatnonzero(all_of_them.kind == SLOW)
+    kind, multiplier, start = all_of_them.kind.copy(), all_of_them.multiplier.copy(), all_of_them.start.copy()
+    kind[at], multiplier[at], start[at] = slow.kind, slow.multiplier, slow.start
+    return Scales(kind, multiplier, start)
+
+
+def line_scales(s: Scaling, bias: Array, kind: int) -> Scales:
+    """FAST or WIDE with the bias in the rounding constant, for channels that have constants which are exact."""
+    bits = POINT[kind]
+    multiplier, able = narrowed(s, bits)
+    able &= np.maximum(s.hi - bias, bias - s.lo) < np.int64(1) << 31 - SCALE
+    start, fits = np.zeros_like(multiplier), np.zeros(len(bias), bool)
+    for turns in ([0], TURNS):
+        at = np.flatnonzero(able & ~fits)
+        for some in np.array_split(at, len(at) * len(turns) // 1024 + 1):
+            tried = multiplier[some, None] + turns
+            found, good = line_start(part(s, some), bias[some], tried, bits)
+            best, lane = good.argmax(axis=1), np.arange(len(some))
+            multiplier[some], start[some], fits[some] = tried[lane, best], found[lane, best], good[lane, best]
+    fits &= exact(line(bias, multiplier, start, bits), s)
+    return Scales(np.where(fits, kind, SLOW), np.where(fits, multiplier, s.multiplier), np.where(fits, start, bias))
+
+
+def line_start(s: Scaling, bias: Array, multiplier: Array, bits: int) -> tuple[Array, Array]:
+    """For multipliers [n, any] the least constants with which no output is too low, and whether then none is too high.
+
+    Outputs reach v where the line reaches v * 2^(32 + bits), which gives a limit to the constant at each threshold.
+    """
+    least, most, at = s.lo[:, None], s.hi[:, None], thresholds(s)
+    steps = np.arange(-127, 128)
+    limits = (steps > s.low) & (steps <= s.high)
+
+    def missing(acc: Array) -> Array:
+        scaled = (np.clip(acc, least, most) - bias[:, None]) << SCALE
+        result: Array = (steps << 32 + bits) - scaled[:, None, :] * multiplier[:, :, None]
+        return result
+
+    low = np.where((limits & (at <= most))[:, None], -(-missing(at) >> 32), -(2**31)).max(axis=2)
+    high = np.where((limits & (at > least))[:, None], (missing(at - 1) - 1) >> 32, 2**31 - 1).min(axis=2)
+    start = np.maximum(low, np.minimum(high, 0))
+    return start, (start <= high) & (abs(start) < 2**30) & (multiplier < 2**31)
+
+
+def line(bias: Array, multiplier: Array, start: Array, bits: int) -> Callable[[Array], Array]:
+    """What SMUAD ... SMLAD, SMMLA and SSAT make of accumulators [n, any]."""
+
+    def apply(acc: Array) -> Array:
+        scaled = (acc - bias[:, None]) << SCALE
+        high = ((start[:, None] << 32) + scaled * multiplier[:, None]) >> 32
+        result: Array = np.clip(high >> bits, -128, 127)
+        return result
+
+    return apply
+
+
+def away_scales(s: Scaling, bias: Array) -> Scales:
+    """AWAY where it is exact, with the constants of `dw_away`; SLOW elsewhere, and where no output is below zero."""
+    multiplier, able = narrowed(s, POINT[AWAY])
+    start = rounding(s, POINT[AWAY])[:, None]
+    able &= (np.maximum(s.hi, -s.lo) < np.int64(1) << 31 - SCALE) & (s.low < s.zero)
+    kink = 0x10000 >> np.clip(-s.shift, 0, 31)[:, None]
+
+    def apply(acc: Array) -> Array:
+        high = ((start - np.where(acc < 0, kink, 0) << 32) + (acc << SCALE) * multiplier[:, None]) >> 32
+        result: Array = np.clip(high >> POINT[AWAY], -128, 127)
+        return result
+
+    right = able & exact(apply, s)
+    return Scales(np.where(right, AWAY, SLOW), np.where(right, multiplier, s.multiplier), bias)
+
+
+def narrowed(s: Scaling, bits: int) -> tuple[Array, Array]:
+    """Multipliers that leave `bits` behind the point, and bool [n]: whether there are such."""
+    excess = 31 + SCALE - 32 - bits - s.shift  # multipliers have 31 bits behind the point; the product loses 32
+    over = np.clip(excess, 0, 31)
+    result: Array = (s.multiplier + ((np.int64(1) << over) >> 1)) >> over
+    return result, (excess >= 0) & (s.shift <= -1) & (s.shift >= -22) & (result < 2**31)
+
+
+def rounding(s: Scaling, bits: int) -> Array:
+    half = np.int64(1) << bits - 1
+    result: Array = s.zero * (np.int64(1) << bits) + half + (half >> np.clip(-s.shift, 0, 31))
     return result
 
 
-def kinds(s: Scaling) -> Array:
-    """The cheapest way to requantize each channel that equals the reference for all that it can reach.
-
-    FAST is a straight line, AWAY two that part at zero, as the second rounding demands below zero; either is proved
-    or not used.
-    """
-    multiplier, right = narrowed(s)[:, None], -s.shift[:, None]
-    up = DATA_BITS + np.maximum(UP - right, 0)
-    most = np.maximum(s.hi, -s.lo)[:, None]
-    able = ((right >= 1) & (most < np.int64(1) << (31 - np.clip(up, 0, 31))) & (multiplier < 2**31))[:, 0]
-
-    def formula(away: bool) -> Callable[[Array], Array]:
-        def apply(acc: Array) -> Array:
-            """SMMLA and SSAT with the constants of tin_dw_unpack_channel."""
-            rounding = s.zero * 65536 + 0x8000 + (0x8000 >> np.maximum(right, 0))
-            kink = np.where(acc < 0, 0x10000 >> np.maximum(right, 0), 0) if away else 0
-            high = (((rounding - kink) << 32) + (acc << up) * multiplier) >> 32
-            result: Array = np.clip(high >> 16, -128, 127)
-            return result
-
-        return apply
-
-    def right_with(away: bool) -> Array:
-        ends = formula(away)(np.stack([s.lo, s.hi], axis=1))
-        # SSAT knows no other limits than those of int8.
-        unclamped: Array = (ends == s.clamp(ends)).all(axis=1)
-        result: Array = able & unclamped & proved(formula(away), s)
-        return result
-
-    return np.where(right_with(False), FAST, np.where(right_with(True), AWAY, SLOW))
+def exact(apply: Callable[[Array], Array], s: Scaling) -> Array:
+    """bool [n]: whether a rising formula is right in all the range; SSAT knows no other limits than those of int8."""
+    ends = apply(np.stack([s.lo, s.hi], axis=1))
+    result: Array = (ends == s.clamp(ends)).all(axis=1) & proved(apply, s)
+    return result
 
 
 def packed_kinds(kind: Array) -> Array:
@@ -114,12 +206,11 @@ def packed_kinds(kind: Array) -> Array:
 
 
 def packed_weights(weights: Array, by_column: bool) -> Array:
-    """Weights [kernel_h, kernel_w, channels] as [groups][3 along][3 across][4 channels], zeros where there are none."""
+    """Weights [kernel_h, kernel_w, channels] as [channels][3 along][w0 w1 w1 w2 across], zeros where there are none."""
     taps = weights if by_column else weights.transpose(1, 0, 2)
-    channels = weights.shape[2]
-    result = np.zeros((-(-channels // GROUP) * GROUP, TAPS, TAPS), np.int8)
-    result[lanes(channels), : taps.shape[0], : taps.shape[1]] = taps.transpose(2, 0, 1)
-    return np.ascontiguousarray(result.reshape(-1, GROUP, TAPS, TAPS).transpose(0, 2, 3, 1))
+    result = np.zeros((weights.shape[2], TAPS, TAPS), np.int8)
+    result[:, : taps.shape[0], : taps.shape[1]] = taps.transpose(2, 0, 1)
+    return np.ascontiguousarray(result[:, :, [0, 1, 1, 2]])
 
 
 def lanes(channels: int) -> list[int]:

@@ -12,11 +12,11 @@ from ...ops._quantized import clamp_limits
 from ...ops._weighted import folded_bias
 from ...ops.base import I8, I16, I32, U8, Call, I8s, I32s, U8s, note
 from ...ops.depthwise_conv_2d import DepthwiseConv2D
-from ._depthwise import AWAY, GROUP, SLOW, TAPS, Lines, kinds, lines, narrowed, packed_kinds, packed_weights
+from ._depthwise import AWAY, GROUP, SLOW, TAPS, WIDE, Lines, Scales, lines, packed_kinds, packed_weights, scales
 from ._requant import Scaling, accumulator_range
 
-COLUMN_BYTES = 32  # of scratch, for a pixel along a line
-CHANNEL_BYTES = 36  # sizeof(tin_dw_channel)
+CHANNEL_BYTES = 32  # sizeof(tin_dw_channel)
+WIDE_COLUMN, NARROW_COLUMN = 32, 24  # bytes of scratch for a pixel along a line, with stride 1 and 2
 
 
 class DepthwiseConv2DDsp(DepthwiseConv2D):
@@ -27,19 +27,21 @@ class DepthwiseConv2DDsp(DepthwiseConv2D):
     extra_sources = ("arch/dsp/depthwise_columns.S", "arch/dsp/depthwise_lines.S")
 
     parts: ClassVar[Mapping[str, str]] = {
-        "stride2": "stride 2",
+        "pairs": "stride 1",
+        "triples": "stride 2, and rows one by one",
+        "stride2": "stride 2 along the lines",
         "away": "channels whose second rounding matters below zero",
+        "wide": "channels with a scale of 1/8 to 1/2",
         "slow": "channels without a short requantization",
-        "pixelwise": "inputs of fewer than four channels, and rings of rows",
+        "pixelwise": "inputs of fewer than four channels, and columns of a ring of rows",
     }
 
     @dataclass(frozen=True)
     class Params:
-        weights: I8s = note("[in_c / 4][3 taps along a line][3 taps across][4 channels]")
-        bias: I32s = note("[in_c], input offset folded in")
-        multiplier: I32s = note("[in_c], Q31; less by what the shift has beyond 9 bits")
-        shift: I8s = note("[in_c], power of two applied with the multiplier")
-        kinds: U8s = note("[in_c / 4], TIN_DW_FAST, ..._AWAY or ..._SLOW of four channels, two bits each")
+        weights: I8s = note("[in_c][3 taps along a line][w0 w1 w1 w2 across]")
+        scales: I32s = note("[in_c][multiplier, rounding and bias], see depthwise_lines.h")
+        shift: I8s = note("[in_c], power of two applied with the multiplier; [1] if all channels are of fast kinds")
+        kinds: U8s = note("[in_c / 4], TIN_DW_FAST, ..._AWAY, ..._SLOW or ..._WIDE of four channels, two bits each")
         in_h: I16 = note("input rows")
         in_w: I16 = note("input columns")
         in_c: I16 = note("channels")
@@ -51,6 +53,9 @@ class DepthwiseConv2DDsp(DepthwiseConv2D):
         pad_top: I16 = note("rows of padding above")
         pad_left: I16 = note("columns of padding to the left")
         by_column: U8 = note("whether lines are columns of the image")
+        by_row: U8 = note("whether a row is finished before the next one begins")
+        pairs: U8 = note("whether lines are unpacked in pairs and kept")
+        channels: U8 = note("channels, of 32 bytes, that scratch begins with")
         pad_value: I8 = note("what padding holds: the input's zero point")
         low: I8 = note("least output")
         high: I8 = note("greatest output")
@@ -66,8 +71,15 @@ class DepthwiseConv2DDsp(DepthwiseConv2D):
         return found
 
     def scratch_bytes(self, call: Call) -> int:
-        along = self.lines(call).along
-        return 2 * GROUP * CHANNEL_BYTES + COLUMN_BYTES * ((along.out - 1) * along.stride + TAPS)
+        plan = self.lines(call)
+        column = WIDE_COLUMN if plan.along.stride == 1 else NARROW_COLUMN
+        return CHANNEL_BYTES * self.held(call) + column * ((plan.along.out - 1) * plan.along.stride + TAPS)
+
+    def held(self, call: Call) -> int:
+        """Channels in scratch, those beside them included."""
+        if clamp_limits(call)[0] < call.y.zero_point:  # AWAY
+            return 4 * GROUP
+        return 2 * GROUP if self.lines(call).pairs else GROUP
 
     def separation(self, call: Call, index: int) -> int | None:
         """None: some channels are written all over the image before others are read. See `in_place`."""
@@ -78,10 +90,13 @@ class DepthwiseConv2DDsp(DepthwiseConv2D):
         return self.lines(call).in_place()
 
     def used_parts(self, call: Call, thrifty: bool) -> frozenset[str]:
-        kind = set(kinds(self.scaling(call)).tolist())
+        kind, plan = set(self.scales(call).kind.tolist()), self.lines(call)
         used = {
-            "stride2": self.lines(call).along.stride == 2,
+            "pairs": plan.pairs,
+            "triples": not plan.pairs,
+            "stride2": plan.along.stride == 2,
             "away": AWAY in kind,
+            "wide": WIDE in kind,
             "slow": SLOW in kind,
             "pixelwise": call.x.shape[3] < GROUP,
         }
@@ -94,16 +109,19 @@ class DepthwiseConv2DDsp(DepthwiseConv2D):
         least, most = accumulator_range(weights.reshape(-1, len(bias)).T, bias)
         return Scaling(multiplier, shift, call.y.zero_point, low, high, least, most)
 
+    def scales(self, call: Call) -> Scales:
+        return scales(self.scaling(call), folded_bias(self, call))
+
     def params(self, call: Call) -> Params:
         weights, plan = call.input(1).data, self.lines(call)
         assert weights is not None
-        window, bias, scale = self.window(call), folded_bias(self, call), self.scaling(call)
+        window, s, found = self.window(call), self.scaling(call), self.scales(call)
         y, x = (plan.along, plan.across) if plan.by_column else (plan.across, plan.along)
-        kind = kinds(scale)
-        multiplier = np.where(kind == SLOW, scale.multiplier, narrowed(scale))
+        shift = s.shift if np.isin(found.kind, (AWAY, SLOW)).any() else s.shift[:1]
         return self.Params(
-            packed_weights(weights[0], plan.by_column), bias, multiplier.astype(np.int32),
-            scale.shift.astype(np.int8), packed_kinds(kind),
-            y.size, x.size, call.x.shape[3], x.out, y.kernel, x.kernel, y.stride, x.stride,
-            window.y.before, window.x.before, int(plan.by_column), call.x.zero_point, scale.low, scale.high, scale.zero,
+            packed_weights(weights[0], plan.by_column),
+            np.stack([found.multiplier, found.start], axis=1).astype(np.int32), shift.astype(np.int8),
+            packed_kinds(found.kind), y.size, x.size, call.x.shape[3], x.out, y.kernel, x.kernel, y.stride, x.stride,
+            window.y.before, window.x.before, int(plan.by_column), 0, int(plan.pairs), self.held(call),
+            call.x.zero_point, s.low, s.high, s.zero,
         )  # fmt: skip
