@@ -2,92 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
-from . import __version__, modes, show, targets
+from . import __version__, modes, show, show_plan, targets
 from .bench import bench as measure
+from .cli_base import (
+    JsonOption,
+    ModelArgument,
+    NameOption,
+    OptimizeOption,
+    OutOption,
+    TargetOption,
+    app,
+    command,
+    err,
+    out,
+    progress,
+    report,
+)
 from .dump import dump_graph, dump_plan
+from .emit.plan_picture import plan_picture
 from .errors import InputError, TargetError, TinsmithError
 from .graph import Array, Tensor
+from .images import check_picture, write_picture
 from .inspection import inspect_model
 from .passes import stages
 from .pipeline import Compiled, build_model, compile_model, runner, write_files
+from .plan_report import report as plan_report
 from .samples import Sample, from_files
+from .sizes_text import parse_size
+from .timeline import Timeline
 from .verify import verify as compare
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-app = typer.Typer(
-    help="Turns trained models into microcontroller firmware.\n\n"
-    "A model goes through load, passes, plan and emit; the result is C that needs nothing but the Tinsmith core. "
-    f"Targets: {', '.join(targets.names())}.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
-
-ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite file.", show_default=False)]
-TargetOption = Annotated[str, typer.Option("--target", "-t", help=f"One of {', '.join(targets.names())}.")]
-OutOption = Annotated[
-    Path, typer.Option("--out", "-o", help="Folder for the results; it is made if need be.", show_default=False)
-]
-NameOption = Annotated[
-    str | None, typer.Option(help="Prefix of everything in the generated C; from the file name if not given.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-OptimizeOption = Annotated[
-    str, typer.Option(help="; ".join(f"{m.name}: {m.summary}" for m in modes.MODES.values()) + ".")
-]
-
-
-def command(function: Callable[P, R]) -> Callable[P, R]:
-    """Turns errors that users cause into one message and exit code 1, as JSON where JSON was asked for."""
-
-    @wraps(function)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except TinsmithError as error:
-            if kwargs.get("as_json"):
-                print(json.dumps({"error": str(error), "kind": type(error).__name__}))
-            else:
-                err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
-            raise typer.Exit(1) from None
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has gone; say nothing more
-            raise typer.Exit(1) from None
-
-    app.command()(guarded)
-    return guarded
-
-
-def escape(text: str) -> str:
-    return text.replace("[", r"\[")
-
-
-def progress(quiet: bool) -> Progress:
-    """A bar on standard error, for people who watch."""
-    return Progress(console=err, transient=True, disable=quiet or not err.is_terminal)
-
-
-def report(as_json: bool, value: dict[str, Any] | list[Any], text: Callable[[], None]) -> None:
-    if as_json:
-        print(json.dumps(value, indent=2))
-    else:
-        text()
 
 
 @command
@@ -154,6 +104,34 @@ def build(
     machine = built.emulator.machine if built.emulator else None
     value = {**summary(compiled), "target": target, "output": str(built.output), "machine": machine}
     report(as_json, value, lambda: show.built(out, compiled, built))
+
+
+@command
+def plan(
+    model: ModelArgument,
+    target: TargetOption = "host",
+    optimize: OptimizeOption = modes.DEFAULT,
+    picture: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Draw the plan: FILE.svg or FILE.png.", show_default=False)
+    ] = None,
+    ram: Annotated[
+        list[str], typer.Option(help="A budget to compare with, such as 16K; may be repeated.", show_default=False)
+    ] = [],  # noqa: B006
+    as_json: JsonOption = False,
+) -> None:
+    """Show what lies where in the arena, from when to when, and which layers run row by row.
+
+    In the picture, time goes across and addresses go up.
+    """
+    budgets = [parse_size(text) for text in ram]
+    if picture:
+        check_picture(picture)
+    compiled = compile_model(model, targets.load(target), optimize=optimize)
+    line = Timeline.of(compiled.plan)
+    if picture:
+        write_picture(picture, plan_picture(line, f"{model.stem} on {target}, optimized for {optimize}", budgets))
+    value = {**plan_report(compiled, line), "budgets": budgets, "picture": str(picture) if picture else None}
+    report(as_json, value, lambda: show_plan.plan(out, compiled, line, budgets, picture))
 
 
 InputOption = Annotated[

@@ -1,0 +1,81 @@
+"""What all commands share: options, errors as one message, text or JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from . import modes, targets
+from .errors import TinsmithError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+app = typer.Typer(
+    help="Turns trained models into microcontroller firmware.\n\n"
+    "A model goes through load, passes, plan and emit; the result is C that needs nothing but the Tinsmith core. "
+    f"Targets: {', '.join(targets.names())}.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite file.", show_default=False)]
+TargetOption = Annotated[str, typer.Option("--target", "-t", help=f"One of {', '.join(targets.names())}.")]
+OutOption = Annotated[
+    Path, typer.Option("--out", "-o", help="Folder for the results; it is made if need be.", show_default=False)
+]
+NameOption = Annotated[
+    str | None, typer.Option(help="Prefix of everything in the generated C; from the file name if not given.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+OptimizeOption = Annotated[
+    str, typer.Option(help="; ".join(f"{m.name}: {m.summary}" for m in modes.MODES.values()) + ".")
+]
+
+
+def command(function: Callable[P, R]) -> Callable[P, R]:
+    """Turns errors that users cause into one message and exit code 1, as JSON where JSON was asked for."""
+
+    @wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except TinsmithError as error:
+            if kwargs.get("as_json"):
+                print(json.dumps({"error": str(error), "kind": type(error).__name__}))
+            else:
+                err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+            raise typer.Exit(1) from None
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has gone; say nothing more
+            raise typer.Exit(1) from None
+
+    app.command()(guarded)
+    return guarded
+
+
+def escape(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def progress(quiet: bool) -> Progress:
+    """A bar on standard error, for people who watch."""
+    return Progress(console=err, transient=True, disable=quiet or not err.is_terminal)
+
+
+def report(as_json: bool, value: dict[str, Any] | list[Any], text: Callable[[], None]) -> None:
+    if as_json:
+        print(json.dumps(value, indent=2))
+    else:
+        text()

@@ -1,0 +1,74 @@
+"""A plan as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from .emit.memory_map import memory_map
+from .pipeline import Compiled
+from .show import short, table
+from .sizes_text import size_text
+from .timeline import AFTER, Segment, Timeline
+
+
+def plan(out: Console, compiled: Compiled, line: Timeline, budgets: Sequence[int], picture: Path | None) -> None:
+    """Totals, budgets, buffers, how the layers run, the memory map."""
+    found, peak = compiled.plan, line.peak
+    out.print(f"[bold]{compiled.name}[/] on {compiled.target.name}, optimized for {compiled.mode.name}")
+    out.print(f"arena    {found.arena_bytes:,} bytes")
+    out.print(f"scratch  {found.scratch_bytes:,} bytes of it, at most")
+    out.print(f"peak     {peak.nbytes:,} bytes in use {where(line)}")
+    for budget in budgets:
+        over = found.arena_bytes - budget
+        verdict = f"[bold red]exceeded by {over:,} bytes[/]" if over > 0 else f"[green]{-over:,} bytes left[/]"
+        out.print(f"budget   {size_text(budget)}: {verdict}")
+    out.print()
+    out.print(buffers(line))
+    out.print()
+    for text in how_layers_run(line):
+        out.print(text)
+    out.print()
+    out.print("\n".join(memory_map(found)), markup=False, soft_wrap=True)
+    if picture:
+        out.print(f"\n{escape(str(picture))}", soft_wrap=True)
+
+
+def where(line: Timeline) -> str:
+    node = line.peak.node
+    if node == AFTER:
+        return "after the last layer"
+    return f"in node {node}, {line.plan.graph.nodes[node].op}" if node >= 0 else "while a row of the input is fetched"
+
+
+def buffers(line: Timeline) -> Table:
+    """One row a buffer, in the order in which they are needed: the memory map goes by addresses."""
+    rows = table(">bytes", ">rows held", ">of", "kind", ">from", ">to", ">nodes", "name")
+    for b in sorted(line.plan.buffers, key=lambda b: (b.first, b.last, b.offset)):
+        count = len(line.plan.graph.nodes)
+        nodes = f"{'input' if b.first < 0 else b.first} .. {'output' if b.last >= count else b.last}"
+        figures = (f"{b.nbytes:,}", str(b.rows), str(line.rows_in_all(b)), line.kind(b))
+        rows.add_row(*figures, f"{b.offset:,}", f"{b.end - 1:,}", nodes, short(b.name, 48))
+    return rows
+
+
+def how_layers_run(line: Timeline) -> list[str]:
+    """A sentence for each chain of layers that take turns, and for the layers between two of them."""
+    found = []
+    for by_rows, group in groupby(line.segments, key=lambda s: s.by_rows):
+        segments: list[Segment] = list(group)
+        for part in [[s] for s in segments] if by_rows else [segments]:
+            nodes, calls = [node for s in part for node in s.nodes], sum(s.calls for s in part)
+            if not nodes:
+                found.append(f"input: {calls:,} rows fetched")
+                continue
+            named = f"node {nodes[0]}" if len(nodes) == 1 else f"nodes {nodes[0]} to {nodes[-1]}"
+            fed = ", with the input's rows as they come" if part[0].fed else ""
+            how = f"row by row together{fed}" if by_rows else "layer by layer"
+            found.append(f"{named}: {how}, {calls:,} {'call' if calls == 1 else 'calls'}")
+    return found
