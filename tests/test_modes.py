@@ -51,7 +51,7 @@ def test_size_is_the_smallest_and_speed_the_fastest() -> None:
 
 
 def test_a_mode_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(InputError, match=r"'fast'.*balanced, speed, size"):
+    with pytest.raises(InputError, match=r"'fast'.*balanced, speed, ram, size"):
         compile_model(DIGITS, targets.load("host"), optimize="fast")
 
 

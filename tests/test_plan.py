@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import needs
 import numpy as np
@@ -13,17 +14,19 @@ import parity
 import pytest
 from random_graphs import Builder, random_graph
 
-from tinsmith import toolchain
+from tinsmith import ops, toolchain
 from tinsmith.emit import linked
 from tinsmith.errors import Unsupported
 from tinsmith.graph import Array, Graph
 from tinsmith.host_kernels import Program
+from tinsmith.interpret import interpret
 from tinsmith.load.tflite import load_file
 from tinsmith.passes import lower
-from tinsmith.plan import Plan, plan
+from tinsmith.plan import SCRATCH, Plan, lifetimes, packing, place, plan
 from tinsmith.plan.audit import Overwritten, audit
 
 GRAPHS = 60
+MANY = 300  # for each way of planning
 CEILINGS = {"kws_int8": 11840, "resnet8_int8": 33792, "vww96_int8": 37632, "person_detect": 46080, "ad01_int8": 768}
 
 
@@ -36,16 +39,29 @@ def inputs_of(graph: Graph, rng: np.random.Generator) -> list[Array]:
     return [parity.sample(graph, graph[name], "random", rng) for name in graph.inputs]
 
 
-def test_no_byte_is_read_after_it_was_overwritten() -> None:
-    overlapping = 0
-    for graph in graphs(GRAPHS):
-        planned = plan(graph)
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans need not be good: the local search hardly searches."""
+    monkeypatch.setattr(packing, "SEARCH_STEPS", 20)
+
+
+streamed = pytest.mark.parametrize("stream", [False, True], ids=["layers", "rows"])
+
+
+@streamed
+@pytest.mark.usefixtures("hasty")
+def test_no_byte_is_read_after_it_was_overwritten(stream: bool) -> None:
+    overlapping = rings = 0
+    for graph in graphs(MANY):
+        planned = plan(graph, stream=stream)
         audit(planned)
         assert all(b.offset % 4 == 0 for b in planned.buffers)
         total = sum(-(-b.nbytes // 4) * 4 for b in planned.buffers)
         assert planned.arena_bytes <= total
         overlapping += any(touching(planned))
-    assert overlapping > GRAPHS // 3, "hardly any plan makes use of overlaps"
+        rings += any(planned.is_ring(name) for name in planned.roots)
+    assert overlapping > MANY // 3, "hardly any plan makes use of overlaps"
+    assert rings > MANY // 5 if stream else rings == 0
 
 
 def touching(planned: Plan) -> list[tuple[str, str]]:
@@ -54,11 +70,13 @@ def touching(planned: Plan) -> list[tuple[str, str]]:
     return [(a.name, b.name) for a, b in pairs if a.offset < b.end and b.offset < a.end]
 
 
-def test_the_simulation_sees_what_is_wrong() -> None:
-    """Moving any one buffer to another place is noticed in most plans; so is a smaller separation."""
+@streamed
+@pytest.mark.usefixtures("hasty")
+def test_the_audit_sees_what_is_wrong(stream: bool) -> None:
+    """Moving any one buffer to another place is noticed in most plans."""
     noticed = tried = 0
     for graph in graphs(GRAPHS // 2, 1):
-        planned = plan(graph)
+        planned = plan(graph, stream=stream)
         for i, buffer in enumerate(planned.buffers):
             others = [b.offset for b in planned.buffers if b.offset != buffer.offset]
             for offset in others[:2]:
@@ -72,13 +90,60 @@ def test_the_simulation_sees_what_is_wrong() -> None:
     assert noticed > tried // 2 > 20
 
 
-def test_c_computes_what_numpy_does_in_the_planned_arena() -> None:
+def caught(planned: Plan) -> bool:
+    try:
+        audit(planned)
+    except Overwritten:
+        return True
+    return False
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("fault", ["ring", "death", "overlap", "scratch"])
+def test_a_broken_planner_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rings that are a row too short, rows that die early, overlaps a row too far, scratch that nobody minds."""
+    if fault == "ring":
+        size = lifetimes.ring_size
+        monkeypatch.setattr(place, "ring_size", lambda rows: size(rows) if rows.whole else max(1, size(rows) - 1))
+    elif fault == "death":
+        exact = lifetimes.stretches
+        monkeypatch.setattr(place, "stretches", lambda rows, held: exact(dying_early(rows), held))
+    elif fault == "overlap":
+        distances = place.keep_out
+        monkeypatch.setattr(place, "keep_out", lambda *a: tuple((low, high - 16) for low, high in distances(*a)))
+    else:
+        monkeypatch.setattr(
+            place, "conflicts", lambda tasks, past, buffers, holder: unminded(tasks, past, buffers, holder)
+        )
+    kernels = ("word",) if fault == "scratch" else ()
+    found = [caught(plan(g, ops.choose(g, kernels), stream=True)) for g in graphs(GRAPHS, 7)]
+    assert sum(found) > GRAPHS // 10, f"{sum(found)} of {GRAPHS}"
+
+
+def dying_early(rows: lifetimes.Rows) -> lifetimes.Rows:
+    dead = [max(born, dead - 1) for born, dead in zip(rows.born, rows.dead, strict=True)]
+    return replace(rows, dead=dead)
+
+
+real_conflicts = place.conflicts
+
+
+def unminded(tasks: Any, past: Any, buffers: Any, holder: Any) -> Any:
+    found = real_conflicts(tasks, past, buffers, holder)
+    scratch = {i for i, b in enumerate(buffers) if b.name.startswith(SCRATCH)}
+    return [{} if i in scratch else {j: f for j, f in e.items() if j not in scratch} for i, e in enumerate(found)]
+
+
+@streamed
+@pytest.mark.usefixtures("hasty")
+def test_c_computes_what_numpy_does_in_the_planned_arena(stream: bool) -> None:
+    """Every row is compared before a kernel reads it."""
     rng = np.random.default_rng(5)
     for graph in graphs(GRAPHS, 2):
-        program = Program(plan(graph), parity.kernels())
+        program = Program(plan(graph, stream=stream), parity.kernels())
         for _ in range(2):
             x = inputs_of(graph, rng)
-            assert parity.equal(program.run(x), parity.numpy_outputs(graph, x)), graph.nodes
+            assert parity.equal(program.run(x, interpret(graph, x)), parity.numpy_outputs(graph, x)), graph.nodes
 
 
 def test_a_chain_of_steps_in_place_needs_one_buffer() -> None:
@@ -134,14 +199,15 @@ def test_arenas_of_public_models_do_not_grow(name: str, zoo: Path) -> None:
     assert planned.arena_bytes <= CEILINGS[name]
 
 
-def test_arenas_are_exact(tmp_path: Path) -> None:
+@streamed
+def test_arenas_are_exact(stream: bool, tmp_path: Path) -> None:
     """Under the address and undefined-behaviour sanitizers, in memory of exactly NAME_ARENA_BYTES: the generated C
     refuses a byte less and a misaligned arena, touches nothing outside, and computes what numpy does."""
     needs.programs("gcc")
     rng = np.random.default_rng(6)
     chosen = graphs(25, 4)
     fed = [inputs_of(graph, rng) for graph in chosen]
-    program = build_all(chosen, tmp_path)
+    program = build_all(chosen, tmp_path, stream)
     data = b"".join(value.tobytes() for values in fed for value in values)
     environment = {"ASAN_OPTIONS": "detect_leaks=0"}
     done = subprocess.run([program], input=data, capture_output=True, env=environment, check=False)
@@ -150,18 +216,19 @@ def test_arenas_are_exact(tmp_path: Path) -> None:
     assert done.stdout == b"".join(value.tobytes() for values in expected for value in values)
 
 
-def build_all(chosen: Sequence[Graph], folder: Path) -> Path:
+def build_all(chosen: Sequence[Graph], folder: Path, stream: bool) -> Path:
     """One program of all models and the fixture's main()."""
     includes, entries = [], []
     for i, graph in enumerate(chosen):
-        for name, text in linked(plan(graph), f"g{i}").items():
+        for name, text in linked(plan(graph, stream=stream), f"g{i}").items():
             (folder / name).write_text(text)
         includes.append(f'#include "g{i}.h"\n')
         entries.append(f"&g{i}_model")
     models = f"static const tin_model *const models[] = {{{', '.join(entries)}}};\n"
     (folder / "models.h").write_text("".join(includes) + models)
     core, main = toolchain.FIRMWARE / "core", Path(__file__).parent / "fixtures" / "plan" / "main.c"
-    sources = [main, *sorted(folder.glob("g*.c")), *sorted((core / "ops").glob("*.c"))]
+    kernels = [*sorted((core / "ops").glob("*.c")), *sorted((core / "arch" / "rows").glob("*.c"))]
+    sources = [main, *sorted(folder.glob("g*.c")), *kernels]
     flags = [*toolchain.WARNINGS, *toolchain.SANITIZERS, "-O1", f"-I{core}", f"-I{folder}"]
     command = ["gcc", *flags, *map(str, sources), "-o", str(folder / "all")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -19,7 +19,8 @@ from . import ops, targets, toolchain
 from .graph import Array, Graph, Node, Tensor
 from .ops.base import Call, CType, Op, c_fields
 from .plan import Plan
-from .plan.schedule import FEED
+from .plan.audit import bytes_read
+from .plan.schedule import FEED, Run
 
 GUARD_BYTES = 64  # of a known pattern on either side of an arena
 GUARD = 0xA5
@@ -181,9 +182,9 @@ class Program:
     def __init__(self, plan: Plan, kernels: Kernels, guard: int = GUARD_BYTES) -> None:
         self.plan, self.kernels = plan, kernels
         self.arena = Arena(plan.arena_bytes, guard)
-        graph, runs = plan.graph, [run for run in plan.runs if run.node != FEED]
-        bound = {index: self.bind(graph, graph.nodes[index]) for index in dict.fromkeys(run.node for run in runs)}
-        self.calls = [(bound[run.node], run.first, run.end) for run in runs]
+        graph, self.runs = plan.graph, [run for run in plan.runs if run.node != FEED]
+        bound = {index: self.bind(graph, graph.nodes[index]) for index in dict.fromkeys(run.node for run in self.runs)}
+        self.bound = bound
 
     def bind(self, graph: Graph, node: Node) -> Bound:
         """The parameters of a node."""
@@ -199,12 +200,28 @@ class Program:
             return View(stride, count, constant=np.require(tensor.data, None, ["C", "A"]))
         return View(stride, self.plan.rows_held(tensor.name, count), self.plan.offset(tensor.name))
 
-    def run(self, inputs: Sequence[Array]) -> list[Array]:
-        """The model's outputs for its inputs, both in order. Raises AssertionError if a guard was touched."""
+    def run(self, inputs: Sequence[Array], expected: Mapping[str, Array] | None = None) -> list[Array]:
+        """The model's outputs for its inputs, both in order.
+
+        With the `expected` values of all tensors, every row is compared just before it is read: outputs may be right by
+        chance. Raises AssertionError if a row is wrong, or a guard was touched.
+        """
         graph = self.plan.graph
+        self.arena.bytes[:] = np.random.default_rng(len(self.runs)).integers(0, 256, self.arena.nbytes)
         for name, value in zip(graph.inputs, inputs, strict=True):
             self.arena.put(self.plan.offset(name), value)
-        for bound, first, end in self.calls:
-            self.kernels.run(bound, self.arena, first, end)
+        for run in self.runs:
+            if expected is not None:
+                self.compare(run, expected)
+            self.kernels.run(self.bound[run.node], self.arena, run.first, run.end)
         self.arena.check()
         return [self.arena.get(self.plan.offset(name), graph[name]) for name in graph.outputs]
+
+    def compare(self, run: Run, expected: Mapping[str, Array]) -> None:
+        """Whether all that a run reads holds what it should."""
+        task = self.plan.tasks[run.node]
+        for read in task.reads:
+            values = np.frombuffer(expected[read.buffer].tobytes(), np.uint8)
+            for start, end, place in bytes_read(self.plan, task, read, range(run.first, run.end)):
+                right = self.arena.bytes[start:end] == values[place : place + end - start]
+                assert right.all(), f"{run} reads wrong bytes from {place} of {read.buffer}"

@@ -152,16 +152,21 @@ def split(data: bytes, graph: Graph, names: Sequence[str]) -> list[Array]:
 
 
 def node_outputs(compiled: Compiled, arenas: Sequence[bytes]) -> dict[str, Array]:
-    """Each node's output, row by row from the arena as it was after each call of a kernel."""
+    """Each node's output, row by row from the arena as it was after each call of a kernel.
+
+    Tensors of which some rows are needed by nobody, and so not computed, are left out.
+    """
     plan = compiled.plan
     result = {node.outputs[0]: np.zeros(plan.graph[node.outputs[0]].nbytes, np.uint8) for node in compiled.nodes}
+    missing = {name: len(data) for name, data in result.items()}
     for run, arena in zip((r for r in plan.runs if r.node != FEED), arenas, strict=True):
         task = plan.tasks[run.node]
         for row in task.completed(run.first, run.end):
             start, end = plan.row_range(task.buffer, row)
             size = end - start
             result[task.call.y.name][size * row : size * (row + 1)] = np.frombuffer(arena[start:end], np.uint8)
-    return {name: typed(data, plan.graph[name]) for name, data in result.items()}
+            missing[task.call.y.name] -= size
+    return {name: typed(data, plan.graph[name]) for name, data in result.items() if not missing[name]}
 
 
 def typed(data: Array, tensor: Tensor) -> Array:

@@ -112,9 +112,12 @@ static tin_status measured_run(const tin_model *model, uint32_t *worst)
 static tin_status run_sample(const tin_model *model, uint32_t *worst)
 {
     tin_status status;
+    uint32_t noise = 1u + (uint32_t)tin_sample;
     /* A model must not depend on what a previous run left behind. */
-    for (uint32_t i = 0; i < TIN_MODEL_ARENA_BYTES; i++)
-        memory.arena[i] = 0xee;
+    for (uint32_t i = 0; i < TIN_MODEL_ARENA_BYTES; i++) {
+        noise = noise * 1664525u + 1013904223u;
+        memory.arena[i] = (uint8_t)(noise >> 24);
+    }
     for (uint32_t i = 0; i < model->input_count; i++)
         read_exactly(memory.arena + model->inputs[i].offset, model->inputs[i].bytes);
     status = measured_run(model, worst);

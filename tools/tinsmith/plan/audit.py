@@ -6,6 +6,8 @@ code with what made the plan but the ops' own statements about the rows that the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from ..errors import TinsmithError
@@ -86,31 +88,70 @@ def follow(ledger: Ledger, task: Task, run: Run) -> None:
         if state:
             ledger.put(state.name, state.offset, state.end)
         for read in task.reads:
-            expect_steps(ledger, task, read, range(first, end), reader)
-        for row, born in enumerate(task.born):
-            if first <= born < end:
-                ledger.put_row(task.buffer, row)
+            for start, stop, place in bytes_read(plan, task, read, range(first, end)):
+                ledger.expect(read.buffer, start, stop, place, reader)
+            forbid_overlap(plan, task, read, range(first, end), reader)
+        put_steps(ledger, task, range(first, end))
         if scratch:
             ledger.put("", scratch.offset, scratch.end)
         if state and end < task.steps:
             ledger.expect(state.name, state.offset, state.end, 0, reader)
 
 
-def expect_steps(ledger: Ledger, task: Task, read: Read, steps: range, reader: str) -> None:
-    """What some steps read through one input: rows of a ring, or bytes of a whole tensor, in the kernel's own rows."""
-    tensor = task.call.input(read.index)
-    if ledger.plan.is_ring(tensor.name):
-        for row in range(
-            min(low for low, _ in read.windows[steps.start : steps.stop]), read.last(steps.start, steps.stop) + 1
-        ):
-            ledger.expect_row(read.buffer, row, reader)
+def bytes_read(plan: Plan, task: Task, read: Read, steps: range) -> Iterator[tuple[int, int, int]]:
+    """(first byte, byte behind the last one, place of the first in its tensor) of what some steps read of an input.
+
+    Bytes are counted from the start of the arena. They are rows of a ring, or, of whole tensors, the kernel's own rows.
+    """
+    tensor, op = task.call.input(read.index), task.op
+    windows = read.windows[steps.start : steps.stop]
+    if plan.is_ring(tensor.name):
+        for row in range(min(low for low, _ in windows), max(high for _, high in windows) + 1):
+            start, end = plan.row_range(read.buffer, row)
+            yield start, end, row * (end - start)
         return
-    (count, nbytes), start = task.op.rows(task.call, tensor), ledger.plan.offset(tensor.name)
+    (count, nbytes), offset = op.rows(task.call, tensor), plan.offset(tensor.name)
     for step in steps:
-        low = task.op.first_input_row(task.call, read.index, step)
-        end = count if low is None else min(count, task.op.last_input_row(task.call, read.index, step) + 1)
+        low = op.first_input_row(task.call, read.index, step)
+        end = count if low is None else min(count, op.last_input_row(task.call, read.index, step) + 1)
         first = (low or 0) * nbytes
-        ledger.expect(read.buffer, start + first, max(start + first, start + end * nbytes), first, reader)
+        if first < end * nbytes:
+            yield offset + first, offset + end * nbytes, first
 
 
-__all__ = ["Overwritten", "audit"]
+def bytes_written(plan: Plan, task: Task, steps: range) -> Iterator[tuple[int, int, int]]:
+    """The same of what some steps write."""
+    call, op = task.call, task.op
+    if plan.is_ring(call.y.name):
+        for row in task.completed(steps.start, steps.stop):
+            start, end = plan.row_range(task.buffer, row)
+            yield start, end, row * (end - start)
+        return
+    first, end = op.rows_done(call, steps.start), op.rows_done(call, steps.stop)
+    nbytes, offset = op.rows(call, call.y)[1], plan.offset(call.y.name)
+    yield offset + first * nbytes, offset + end * nbytes, first * nbytes
+
+
+def put_steps(ledger: Ledger, task: Task, steps: range) -> None:
+    for start, end, place in bytes_written(ledger.plan, task, steps):
+        ledger.put(task.buffer, start, end, place)
+
+
+def forbid_overlap(plan: Plan, task: Task, read: Read, steps: range, reader: str) -> None:
+    """Steps may write over what they read themselves only as far as the kernel's `separation` and `in_place` say."""
+    op, call, name = task.op, task.call, task.call.input(read.index).name
+    below, whole = op.separation(call, read.index), not (plan.is_ring(name) or plan.is_ring(call.y.name))
+    distance = plan.offset(name) - plan.offset(call.y.name)
+    if whole and below is not None and distance >= max(0, below):
+        return
+    if below == 0 and distance == 0 and plan.buffer(name) is plan.buffer(call.y.name):
+        return  # row by row in the same places
+    if whole and distance == 0 and op.in_place(call, read.index) and len(steps) == task.steps:
+        return
+    for start, end, _ in bytes_read(plan, task, read, steps):
+        for first, last, _ in bytes_written(plan, task, steps):
+            if max(start, first) < min(end, last):
+                raise Overwritten(f"{reader} writes bytes {first} to {last} while it reads bytes {start} to {end}")
+
+
+__all__ = ["Overwritten", "audit", "bytes_read"]

@@ -48,7 +48,7 @@ class Buffer:
 
 @dataclass
 class Rows:
-    """The moments at which each row of a buffer is written first and read last."""
+    """The moments at which each row of a buffer is written first and read last; -1 for rows that nobody needs."""
 
     nbytes: int
     born: list[int]
@@ -133,8 +133,9 @@ def shared(tasks: Sequence[Task], past: History, roots: Mapping[str, str], strea
             alike = source.nbytes == target.nbytes and len(source.born) == len(target.born)
             if not (alike and read.aligned and task.op.separation(task.call, read.index) == 0):
                 continue
-            if all(dead <= born for dead, born in zip(source.dead, target.born, strict=True)):
-                source.dead, source.whole = target.dead, source.whole or target.whole
+            if all(dead <= born or born < 0 for dead, born in zip(source.dead, target.born, strict=True)):
+                source.dead = list(map(max, source.dead, target.dead))
+                source.whole |= target.whole
                 holder[task.buffer] = name
                 break
     return holder
@@ -147,6 +148,8 @@ def ring_size(rows: Rows) -> int:
         return count
     most, low = 1, 0
     for row in range(count):
+        if rows.born[row] < 0:
+            continue
         while low < row and rows.dead[low] < rows.born[row]:
             low += 1
         most = max(most, row - low + 1)
@@ -162,7 +165,8 @@ def stretches(rows: Rows, held: int) -> tuple[Stretch, ...]:
     """The slots of a ring of `held` rows, neighbours that live alike taken together."""
     moments = [0] * held
     for row, (born, dead) in enumerate(zip(rows.born, rows.dead, strict=True)):
-        moments[row % held] |= mask(born, dead)
+        if born >= 0:
+            moments[row % held] |= mask(born, dead)
     found: list[Stretch] = []
     for slot, bits in enumerate(moments):
         start = slot * rows.nbytes
@@ -178,6 +182,8 @@ def peak(tasks: Sequence[Task], past: History) -> int:
     change = [0] * (past.moments + 1)
     for rows in past.rows.values():
         for born, dead in zip(rows.born, rows.dead, strict=True):
+            if born < 0:
+                continue
             change[born] += rows.nbytes
             change[dead + 1] -= rows.nbytes
     for task in tasks:
