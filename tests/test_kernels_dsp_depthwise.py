@@ -15,6 +15,7 @@ from numpy.random import Generator
 
 from tinsmith import fixed
 from tinsmith.arch.dsp._depthwise import AWAY, FAST, POINT, SLOW, WIDE, lanes, lines, scales
+from tinsmith.arch.dsp._depthwise_rows import DepthwiseConv2DDspRows
 from tinsmith.arch.dsp._requant import Scaling
 from tinsmith.arch.dsp.depthwise_conv_2d import DepthwiseConv2DDsp
 from tinsmith.emit import linked
@@ -30,7 +31,7 @@ from tinsmith.samples import made_up
 
 TARGET = "cortex-m4"
 KERNEL = "tin_depthwise_conv_2d_dsp"
-OP, DSP = find("DEPTHWISE_CONV_2D"), DepthwiseConv2DDsp()
+OP, DSP, ROWS = find("DEPTHWISE_CONV_2D"), DepthwiseConv2DDsp(), DepthwiseConv2DDspRows()
 Pads = tuple[tuple[int, int], tuple[int, int]]
 
 # (height, width, channels, stride) of layers in well-known models, and what is awkward beside them.
@@ -185,18 +186,37 @@ def test_rows_may_come_in_pieces_and_from_rings(helper: str) -> None:
 
 
 def placed(model: Compiled, over_inputs: bool) -> Compiled:
-    """The model with everything side by side, but outputs where inputs are, as far as the kernel allows it."""
+    """The model with everything side by side, but outputs over inputs, as far as the kernel allows it."""
     graph, buffers, end = model.plan.graph, dict(model.plan.by_name), 0
     for node in graph.nodes:
-        call = Call.of(graph, node)
+        call, kernel = Call.of(graph, node), model.plan.kernel(node)
         x, y, scratch = call.x.name, call.y.name, f"scratch of {call.y.name}"
-        places = {x: end, y: end if over_inputs and DSP.in_place(call, 0) else end + call.x.nbytes + 3 & ~3}
-        places[scratch] = max(end + call.x.nbytes, places[y] + call.y.nbytes) + 3 & ~3
+        above = 0 if kernel.in_place(call, 0) else kernel.separation(call, 0)
+        if not over_inputs or above is None:
+            above = call.y.nbytes
+        above = above + 3 & ~3
+        places = {x: end + max(above, 0), y: end + max(-above, 0)}
+        places[scratch] = max(places[x] + call.x.nbytes, places[y] + call.y.nbytes) + 3 & ~3
+        buffers[scratch] = replace(buffers[scratch], row_bytes=kernel.scratch_bytes(call))
         for name, place in places.items():
             buffers[name] = replace(buffers[name], offset=place)
         end = buffers[scratch].end + 3 & ~3
     plan: Plan = replace(model.plan, buffers=tuple(buffers.values()))
     return replace(model, plan=plan, files=linked(plan, model.name, model.mode.specialised))
+
+
+def streamed(model: Compiled) -> Compiled:
+    """The model with the form of the kernel that is meant for single rows."""
+    return replace(model, plan=replace(model.plan, kernels={n.outputs[0]: ROWS for n in model.plan.graph.nodes}))
+
+
+@pytest.mark.usefixtures("cross_tools")
+@pytest.mark.parametrize("helper", [BY_ROWS, FROM_RING.replace("EXTRA", "0")], ids=["overlapping", "ring"])
+def test_rows_stream(helper: str) -> None:
+    rng = np.random.default_rng(8)
+    graph = many.merged([*real_layers(rng), *all_kinds(rng)])
+    overlapping = placed(streamed(many.compiled(graph, TARGET)), over_inputs=helper == BY_ROWS)
+    assert differences(graph, called_by(helper, overlapping)) == []
 
 
 @pytest.mark.usefixtures("cross_tools")

@@ -48,7 +48,9 @@ typedef struct dw_walk {
     int8_t *out;      /* channel 0 of the four, first line; a step before it if `entry` is odd */
     const int8_t *in; /* the same of the input, at along.end, line 0; only if `whole` */
     uint32_t pairs_end, triples_end; /* from 0 to here lines begin a pair or triple that lies at equal distances */
-    int whole;        /* a line's pixels lie at equal distances, and words of four channels end within the input */
+    const int8_t *ends[3];           /* as `in`, of three lines; those that do not exist are some other */
+    uint32_t missing;                /* a bit for each of them that does not exist */
+    int whole;           /* a line's pixels lie at equal distances, and words of four channels end within the input */
     int32_t channel;     /* channel 0 of the four */
     int32_t first, last; /* those of the four that are to be computed */
     uint32_t kinds;      /* two bits a channel */
@@ -90,14 +92,6 @@ static void dw_load_pixels(const dw_walk *w, int32_t line, int32_t lines, uint32
         if (lines == 2) tin_dw_columns(to, ends[0], ends[1], -4, 4);
         else tin_dw_triples(to, ends[0], ends[1], ends[2], -4, 4);
     }
-}
-
-/* The end of a line that exists. */
-static const int8_t *dw_line_end(const dw_walk *w, int32_t line)
-{
-    const dw_params *p = w->p;
-    if (p->by_column) return w->in + line * w->next_line;
-    return (const int8_t *)tin_row(&p->in, w->arena, line) + w->along.end * w->step + w->channel;
 }
 
 /* Loads two lines into a slot of which one or both do not exist, and are padding; or two of single pixels. */
@@ -149,29 +143,50 @@ static void dw_blank(const dw_walk *w, int32_t line)
     }
 }
 
-/* Loads three lines, wherever they are. */
-static TIN_DSP_OUTLINE void dw_load_any_triple(const dw_walk *w, int32_t line)
+/* Where the three lines from `line` on are. */
+static void dw_find_triple(dw_walk *w, int32_t line)
 {
-    const int8_t *end[3], *some = NULL;
+    const dw_params *p = w->p;
+    const int8_t *some = NULL;
+    w->missing = 0;
+    for (int32_t k = 2; k >= 0; k--) {
+        if (!dw_exists(w, line + k)) {
+            w->missing |= 1u << k;
+        } else {
+            const int8_t *first = (const int8_t *)tin_row(&p->in, w->arena, p->by_column ? 0 : line + k);
+            some = first + (p->by_column ? (line + k) * w->next_line : 0) + w->along.end * w->step;
+        }
+        w->ends[k] = some;
+    }
+    if (!some || w->length == 0) return;
+    for (int32_t k = 1; k < 3; k++)
+        if (!w->ends[k]) w->ends[k] = w->ends[k - 1];
+}
+
+/* Loads the three lines that were found, of which some may not exist. */
+static void dw_load_found(const dw_walk *w, int32_t line)
+{
     if (DW_PIXELWISE && !w->whole) {
         dw_load_pixels(w, line, 3, w->begin);
         return;
     }
-    for (int32_t k = 0; k < 3; k++) {
-        end[k] = dw_exists(w, line + k) ? dw_line_end(w, line + k) : NULL;
-        if (end[k]) some = end[k];
-    }
-    if (some && w->length > 0) {
-        dw_unpack_triples(w, end[0] ? end[0] : some, end[1] ? end[1] : some, end[2] ? end[2] : some);
-    }
-    for (int32_t k = 0; k < 3; k++)
-        if (!end[k]) dw_blank(w, k);
+    if (w->missing != 7 && w->length > 0)
+        dw_unpack_triples(w, w->ends[0] + w->channel, w->ends[1] + w->channel, w->ends[2] + w->channel);
+    for (int32_t k = 0; w->missing && k < 3; k++)
+        if (w->missing >> k & 1u) dw_blank(w, k);
 }
 
-static void dw_load_triple(const dw_walk *w, int32_t line)
+static TIN_DSP_OUTLINE void dw_load_any_triple(dw_walk *w, int32_t line)
+{
+    dw_find_triple(w, line);
+    dw_load_found(w, line);
+}
+
+static void dw_load_triple(dw_walk *w, int32_t line)
 {
     const int8_t *a = w->in + line * w->next_line;
-    if ((uint32_t)line < w->triples_end) dw_unpack_triples(w, a, a + w->next_line, a + 2 * w->next_line);
+    if (w->p->by_row) dw_load_found(w, line);
+    else if ((uint32_t)line < w->triples_end) dw_unpack_triples(w, a, a + w->next_line, a + 2 * w->next_line);
     else dw_load_any_triple(w, line);
 }
 
@@ -254,7 +269,7 @@ static void dw_walk_pairs(const dw_walk *w)
     }
 }
 
-static void dw_walk_triples(const dw_walk *w)
+static void dw_walk_triples(dw_walk *w)
 {
     int8_t *out = w->out;
     int32_t line = w->across.start;
@@ -340,6 +355,7 @@ static void dw_walk_channels(dw_walk *w, int32_t row, int32_t end)
     w->pairs_end = in_order ? (uint32_t)tin_max(w->across.end - 1, 0) : 0;
     w->triples_end = in_order ? (uint32_t)tin_max(w->across.end - 2, 0) : 0;
     if (w->length == 0) w->pairs_end = w->triples_end = 0;
+    if (p->by_row) dw_find_triple(w, w->across.start);
     in = (const int8_t *)tin_row(&p->in, w->arena, 0) + w->along.end * w->step;
     if (w->entry & 1) out -= w->out_step;
     for (int32_t c = 0; c < p->in_c; c += 4) {

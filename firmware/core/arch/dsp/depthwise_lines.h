@@ -35,7 +35,7 @@ typedef struct tin_dw_channel {
     uint32_t single_01;       /* the weights of the single, taps 0 and 1 */
     uint32_t single_2_rounds; /* tap 2; above it tin_dw_rounds() and, in bit 16, whether the channel is the last one */
     int32_t multiplier;
-    int32_t start; /* in units of 2^-16 (TIN_DW_WIDE: 2^-14): zero point, rounding and, but for TIN_DW_AWAY, bias */
+    int32_t start; /* in units of 2^-16 (WIDE: 2^-14): zero point, rounding and, but for AWAY, bias */
 } tin_dw_channel;
 
 /* What TIN_DW_AWAY wants beside that, TIN_DW_BESIDE channels behind. */

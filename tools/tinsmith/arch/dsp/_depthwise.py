@@ -26,11 +26,12 @@ class Lines:
     along: Axis
     across: Axis
     by_column: bool  # lines are columns of the image, not rows
+    by_row: bool = False  # lines are rows, and each is finished before the next one begins
 
     @property
     def pairs(self) -> bool:
         """Whether lines are unpacked in pairs and kept, not in threes for each line of outputs."""
-        return self.along.stride == 1 and self.across.stride == 1
+        return self.along.stride == 1 and self.across.stride == 1 and not self.by_row
 
     def in_place(self) -> bool:
         """Whether outputs may be written where the inputs are, if one call computes all lines.
@@ -60,7 +61,7 @@ def lines(window: Window, channels: int) -> Lines | None:
     A line may have stride 2 only if its neighbours have too, and columns are shorter than 64 KB a step.
     """
     y, x = alike(window.y, window.x), alike(window.x, window.y)
-    if not all(a.kernel <= TAPS and (a.dilation == 1 or a.kernel == 1) and a.stride <= 2 for a in (y, x)):
+    if not (within(y) and within(x)):
         return None
     rows, columns = Lines(x, y, False), Lines(y, x, True)
     if x.out * channels > 0xFFFF:
@@ -68,6 +69,16 @@ def lines(window: Window, channels: int) -> Lines | None:
     if x.stride != y.stride:
         return columns if x.stride == 2 else rows
     return columns if y.out > (1 if columns.in_place() else 2) * x.out else rows
+
+
+def row_lines(window: Window) -> Lines | None:
+    """Rows one by one, or None if the kernel cannot."""
+    y, x = alike(window.y, window.x), alike(window.x, window.y)
+    return Lines(x, y, by_column=False, by_row=True) if within(y) and within(x) else None
+
+
+def within(axis: Axis) -> bool:
+    return axis.kernel <= TAPS and (axis.dilation == 1 or axis.kernel == 1) and axis.stride <= 2
 
 
 def alike(axis: Axis, other: Axis) -> Axis:

@@ -36,6 +36,8 @@ class DepthwiseConv2DDsp(DepthwiseConv2D):
         "pixelwise": "inputs of fewer than four channels, and columns of a ring of rows",
     }
 
+    ring_parts: ClassVar[frozenset[str] | None] = frozenset({"pixelwise"})
+
     @dataclass(frozen=True)
     class Params:
         weights: I8s = note("[in_c][3 taps along a line][w0 w1 w1 w2 across]")
@@ -63,10 +65,13 @@ class DepthwiseConv2DDsp(DepthwiseConv2D):
 
     def suits(self, call: Call) -> bool:
         channels = call.x.shape[3]
-        return 1 < channels == self.channels(call) and lines(self.window(call), channels) is not None
+        return 1 < channels == self.channels(call) and self.find_lines(call) is not None
+
+    def find_lines(self, call: Call) -> Lines | None:
+        return lines(self.window(call), call.x.shape[3])
 
     def lines(self, call: Call) -> Lines:
-        found = lines(self.window(call), call.x.shape[3])
+        found = self.find_lines(call)
         assert found is not None
         return found
 
@@ -122,6 +127,6 @@ class DepthwiseConv2DDsp(DepthwiseConv2D):
             packed_weights(weights[0], plan.by_column),
             np.stack([found.multiplier, found.start], axis=1).astype(np.int32), shift.astype(np.int8),
             packed_kinds(found.kind), y.size, x.size, call.x.shape[3], x.out, y.kernel, x.kernel, y.stride, x.stride,
-            window.y.before, window.x.before, int(plan.by_column), 0, int(plan.pairs), self.held(call),
+            window.y.before, window.x.before, int(plan.by_column), int(plan.by_row), int(plan.pairs), self.held(call),
             call.x.zero_point, s.low, s.high, s.zero,
         )  # fmt: skip
