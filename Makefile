@@ -58,6 +58,11 @@ bench: setup ## Measure all models on all cores, and the peers; write bench/resu
 	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python bench/run.py
 
+.PHONY: charts
+charts: setup ## Write tables and charts from bench/results.json, and the picture of plans
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python bench/run.py --render
+
 .PHONY: bench-diff
 bench-diff: setup ## Measure again; fail if a committed figure got worse
 	$(BIN)/python bench/diff.py

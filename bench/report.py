@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
+import plan_pictures
 import sections
 import suite
 from peers import stated
@@ -21,10 +22,14 @@ CHART = "docs/images/instructions.svg"
 
 
 def write(found: Results) -> None:
-    """Writes bench/results.md, the README's table and, where matplotlib is installed, the charts."""
+    """Writes bench/results.md, the README's table and, where there is what they need, pictures and charts."""
     write_files({"results.md": sections.page(found)}, suite.RESULTS.parent)
     readme = suite.ROOT / "README.md"
     write_files({readme.name: with_table(readme.read_text(encoding="utf-8"), found)}, suite.ROOT)
+    if plan_pictures.MODEL.exists():
+        write_files(plan_pictures.drawn(), suite.ROOT / "docs" / "images")
+    else:
+        print("note: the picture of plans is left as it was: there is no model zoo", file=sys.stderr)
     if importlib.util.find_spec("matplotlib") is None:
         print("note: charts are left as they were: matplotlib is not installed", file=sys.stderr)
         return

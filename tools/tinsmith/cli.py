@@ -17,8 +17,10 @@ from .cli_base import (
     NameOption,
     OptimizeOption,
     OutOption,
+    RamOption,
     TargetOption,
     app,
+    budget,
     command,
     err,
     out,
@@ -39,6 +41,8 @@ from .sizes_text import parse_size
 from .timeline import Timeline
 from .verify import verify as compare
 
+__all__ = ["app", "main"]
+
 
 @command
 def inspect(model: ModelArgument, as_json: JsonOption = False) -> None:
@@ -57,6 +61,7 @@ def compile(
     target: TargetOption = "host",
     name: NameOption = None,
     optimize: OptimizeOption = modes.DEFAULT,
+    ram: RamOption = None,
     dump: Annotated[bool, typer.Option(help="Print the graph after every pass, and the memory plan.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -64,7 +69,7 @@ def compile(
 
     Compile them together with the kernels in firmware/core/ops. The same model gives the same bytes.
     """
-    compiled = compile_model(model, targets.load(target), name, optimize)
+    compiled = compile_model(model, targets.load(target), name, optimize, budget(ram))
     if dump:
         print_dump(compiled)
     paths = write_files(compiled.files, out_dir)
@@ -93,13 +98,14 @@ def build(
     target: TargetOption = "host",
     name: NameOption = None,
     optimize: OptimizeOption = modes.DEFAULT,
+    ram: RamOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compile, then build a shared library (host) or a firmware ELF for the target's emulator.
 
     The firmware answers requests with the model's outputs; `tinsmith run` is its other end.
     """
-    compiled = compile_model(model, targets.load(target), name, optimize)
+    compiled = compile_model(model, targets.load(target), name, optimize, budget(ram))
     built = build_model(compiled, out_dir)
     machine = built.emulator.machine if built.emulator else None
     value = {**summary(compiled), "target": target, "output": str(built.output), "machine": machine}

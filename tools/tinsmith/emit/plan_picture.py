@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from xml.sax.saxutils import escape
@@ -14,8 +14,9 @@ from .plan_shapes import Shape, calls, labelled, shapes
 from .render import render
 
 WIDTH, HEIGHT = 1200, 700
-LEFT, RIGHT, TOP, BOTTOM = 74, 22, 76, 134  # room around the panel of a picture with one
+LEFT, RIGHT, TOP, BOTTOM = 74, 22, 76, 142  # room around the panel of a picture with one
 LABEL_GAP = 10.5  # pixels between names along the time axis
+LEAST_EDGE = 3  # pixels between lines between layers
 FARTHEST = 3  # a budget of more than so many arenas is told, not drawn
 
 
@@ -124,7 +125,7 @@ def panel(line: Timeline, box: Box, top: int, budgets: Sequence[int], slanted: b
         shapes=found,
         calls=calls(line, scale),
         bands=bands_of(line, scale, named=not heading),
-        edges=[number(scale.x(s.first)) for s in line.segments[1:]],
+        edges=[number(x) for x in apart((scale.x(s.first) for s in line.segments[1:]), LEAST_EDGE)],
         names=names_of(line, scale, slanted),
         lines=lines,
         peak=peak_line(line, scale, bool(heading)),
@@ -156,15 +157,19 @@ def names_of(line: Timeline, scale: Scale, slanted: bool) -> list[tuple[str, str
         start, end = scale.x(s.first), scale.x(s.last + 1)
         texts = [node_name(line, node, slanted) for node in s.nodes] or ["input"]
         if s.by_rows and len(texts) * scale.gap > end - start:
-            texts = [f"{s.nodes[0]}-{s.nodes[-1]}" + (" row by row" if slanted else "")]
+            texts = [f"{s.nodes[0]}-{s.nodes[-1]}" + (" by rows" if slanted else "")]
         wanted += [(start + (end - start) * (k + 0.5) / len(texts), text) for k, text in enumerate(texts)]
-    found: list[tuple[str, str]] = []
+    texts_at = dict(wanted)
+    return [(number(x), texts_at[x]) for x in apart(texts_at, scale.gap - 0.5)]
+
+
+def apart(places: Iterable[float], gap: float) -> Iterator[float]:
+    """Those of some rising places that lie at least so far behind the one before."""
     last = float("-inf")
-    for x, text in wanted:
-        if x - last >= scale.gap - 0.5:
-            found.append((number(x), text))
+    for x in places:
+        if x - last >= gap:
+            yield x
             last = x
-    return found
 
 
 def node_name(line: Timeline, node: int, slanted: bool) -> str:
@@ -189,10 +194,8 @@ def peak_line(line: Timeline, scale: Scale, short: bool) -> dict[str, str]:
 
 def summary(line: Timeline) -> str:
     plan = line.plan
-    return (
-        f"arena {plan.arena_bytes:,} bytes, largest moment {line.peak.nbytes:,}, scratch up to {plan.scratch_bytes:,}; "
-        f"{how_it_runs(line)}"
-    )
+    scratch = f", scratch up to {plan.scratch_bytes:,}" if plan.scratch_bytes else ""
+    return f"arena {plan.arena_bytes:,} bytes, largest moment {line.peak.nbytes:,}{scratch}; {how_it_runs(line)}"
 
 
 def how_it_runs(line: Timeline) -> str:
