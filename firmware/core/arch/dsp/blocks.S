@@ -19,11 +19,12 @@
     .thumb
 
     /* offsets in the frame, a copy of the block */
-    .equ STREAM, 0                  /* in front of the outputs */
-    .equ OUT, 4                     /* in front of the distance of pixel 1 */
-    .equ AT_LAST, 12                /* in front of the end of pixel 0's outputs */
-    .equ FIRST, 20                  /* words of the first load, in front of x */
-    .equ LAST, 28                   /* words of the last load, in front of its x */
+    .equ X_LAST, 0                  /* in front of the stream */
+    .equ STREAM, 4                  /* in front of the outputs */
+    .equ OUT, 8                     /* in front of the distance of pixel 1 */
+    .equ AT_LAST, 16                /* in front of the end of pixel 0's outputs */
+    .equ FIRST, 24                  /* in front of x */
+    .equ REST, 32
     .equ FRAME, 36
 
     .equ SHIFT, 12                  /* FAST_SHIFT in _requant.py */
@@ -96,7 +97,7 @@
   .endif
 .endm
 
-/* Loads a pair's last words up to s<last> and jumps to the step that uses that one; the steps count down. */
+/* Loads a pair's first words up to s<last> and jumps to the step that uses that one; the steps count down. */
 .macro load_words name, slide, last
 .Lload\name\()_\last:
   .if \last
@@ -106,6 +107,19 @@
   .endif
     keep    \slide
     b.w     .Lstep\name\()_\last
+.endm
+
+/* All further loads take as many words as there is room for. Falls into the step that uses the last one. */
+.macro load_more name, slide
+.Lmore\name:
+    ldrd    r3, r12, [sp, #X_LAST]
+    cmp     lr, r3                  /* sets carry if they are equal, else clears it */
+  .if \slide
+    vldm    r12!, {s0-s29}
+  .else
+    vldm    r12!, {s0-s31}
+  .endif
+    str     r12, [sp, #STREAM]
 .endm
 
 /* Upper channel. In: F, S; r0 multiplier, r1 constant. The result replaces F. */
@@ -187,9 +201,13 @@ tin_dsp_\name:
     ldm     r0, {r1-r9}
     mov     r0, sp
     stm     r0, {r1-r9}
-    mov     r12, r1                 /* stream */
-    mov     r0, r2                  /* out */
+    mov     r12, r2                 /* stream */
+    mov     r0, r3                  /* out */
+  .if \slide
+    cmn     r0, #0                  /* clears carry */
+  .else
     cmp     r0, #0                  /* sets carry */
+  .endif
 
 .Lpair\name:
     ldm     r12!, {r1, r4, r5}      /* first word; F and S begin with the biases */
@@ -197,51 +215,45 @@ tin_dsp_\name:
     ldrd    r0, lr, [sp, #FIRST]
     first_step \pixels
     ldmdb   lr, {r1-r3}             /* columns 1-3 stay */
+    tbb     [pc, r0]
   .else
     ldrd    r2, lr, [sp, #FIRST]
     first_step \pixels
-  .endif
 .Ldispatch\name:
-  .if \slide
-    tbb     [pc, r0]
-  .else
     tbb     [pc, r2]
   .endif
 .Ltable\name:
-    .byte   (.Lnone\name - .Ltable\name) / 2
-  .irp last, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+  .if \slide
+    .irp last, 0,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28
     .byte   (.Lload\name\()_\last - .Ltable\name) / 2
-  .endr
-    .byte   (.Lfull\name - .Ltable\name) / 2
-.Lmore\name:
-  .if \slide
-    ldr     r12, [sp, #STREAM]
-    ldrd    r0, r3, [sp, #LAST]
+    .endr
+    .irp last, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28
+    load_words \name, \slide, \last
+    .endr
   .else
-    ldrd    r12, r0, [sp, #STREAM]
-    ldrd    r2, r3, [sp, #LAST]
-  .endif
-    cmp     lr, r3                  /* sets carry if they are equal, else clears it */
-  .if \slide
-    beq     .Ldispatch\name
-    vldm    r12!, {s0-s29}
-    keep    \slide
-    b.w     .Lstep\name\()_29
-  .else
-    bne.w   .Lfull\name
-    b       .Ldispatch\name
-  .endif
+    .byte   (.Lnone\name - .Ltable\name) / 2
+    .irp last, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    .byte   (.Lload\name\()_\last - .Ltable\name) / 2
+    .endr
+    .byte   (.Lseveral\name - .Ltable\name) / 2
 .Lnone\name:
     keep    \slide
     b.w     .Lloaded\name
-  .irp last, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+.Lseveral\name:                     /* loads */
+    ldr     r2, [sp, #REST]
+    cmn     r2, #0                  /* clears carry */
+    b       .Ldispatch\name
+    .irp last, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     load_words \name, \slide, \last
-  .endr
-.Lfull\name:                        /* not the last load */
-    vldm    r12!, {s0-s31}
-    keep    \slide
-    cmn     r12, #0                 /* clears carry */
-  .irp index, 31,30,29,28,27,26,25,24,23,22,21,20,19,18,17,16,15,14,13,12,11,10,9,8,7,6,5,4,3,2,1,0
+    .endr
+  .endif
+    load_more \name, \slide
+  .if !\slide
+    .irp index, 31,30
+    step    \name, \pixels, \slide, \index
+    .endr
+  .endif
+  .irp index, 29,28,27,26,25,24,23,22,21,20,19,18,17,16,15,14,13,12,11,10,9,8,7,6,5,4,3,2,1,0
     step    \name, \pixels, \slide, \index
   .endr
 .Lloaded\name:
@@ -261,8 +273,10 @@ tin_dsp_\name:
     strh    r5, [r0], #2
   .if \slide
     str     r0, [sp, #OUT]
-  .endif
+    cmp     r0, r3                  /* clears carry if there are more */
+  .else
     cmp     r3, r0                  /* sets carry */
+  .endif
     bne.w   .Lpair\name
 .Lreturn\name:
     add     sp, sp, #FRAME
@@ -270,18 +284,12 @@ tin_dsp_\name:
     pop     {r4-r11, pc}
 
 .Lspecial\name:
-    tst     r2, #0x40000000
-    bne     .Lalone\name
-    both    \pixels, upper_signed
+    both    \pixels, upper_signed   /* nonsense where the lower channel is alone */
     ldr     r3, [r12, #-8]
-    lsr     r2, r2, #8              /* a shift by a register looks at 8 bits */
+    lsrs    r2, r2, #8              /* a shift by a register looks at 8 bits; bit 7 goes to carry: alone? */
     lowers  \pixels, lower_signed
-    b       .Lstore\name
-
-.Lalone\name:                       /* the last channel of an odd number */
-    lsr     r2, r2, #8
-    lowers  \pixels, lower_signed
-    ldrd    r0, r1, [sp, #OUT]
+    bcc     .Lstore\name
+    ldrd    r0, r1, [sp, #OUT]      /* the last channel of an odd number */
     ldr     r2, [sp, #AT_LAST]
     others  \pixels, strb
     strb    r5, [r0]

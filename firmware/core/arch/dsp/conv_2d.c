@@ -93,7 +93,7 @@ static int conv_place_inside(const tin_conv_2d_dsp_params *p, const uint8_t *are
     const int32_t across = s->size * p->stride_w, last = at.x + across - p->stride_w + p->kernel_w;
     if (s->count < s->size || at.column + s->size > p->out_w || at.x < 0 || last > p->in_w || p->dilation_w != 1)
         return 0;
-    const int8_t *from = lines_image(p, arena, at.y);
+    const int8_t *from = lines_image(p, arena, at.y, (p->kernel_h - 1) * p->dilation_h);
     if (!from) return 0;
     from += at.x * p->in_c;
     w->rows = p->kernel_h;
@@ -163,7 +163,7 @@ static void conv_pixels(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t
     const uint32_t *x = (const uint32_t *)(const void *)(arena + p->scratch);
     const int32_t run = p->kernel_w * p->in_c, fast = p->runs[0] * 2 >= p->out_c;
     int8_t *out = (int8_t *)tin_row_out(&p->out, arena, row);
-    conv_state s = { { p->stream, out, 0, 0, out, 0, x, 0, x },
+    conv_state s = { { x, p->stream, out, 0, 0, out, 0, x, 0 },
                      { { NULL, NULL, NULL, NULL }, { 0, 0, 0, 0 }, p->rows, run & ~3, run & 3 },
                      { row * p->stride_h - p->pad_top, -p->pad_left, 0 },
                      linear ? (const int8_t *)tin_row(&p->in, arena, row) : NULL, 0, 0 };
@@ -172,7 +172,7 @@ static void conv_pixels(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t
         if (size != s.size || count != s.count) {
             s.size = size;
             s.count = count;
-            tin_dsp_loads(&s.block, p->words, size, TIN_DSP_LOAD);
+            tin_dsp_loads(&s.block, p->words, size);
             tin_dsp_distances(&s.block, size, count, p->out_c);
         }
         if (CONV_LINEAR && (linear || !CONV_WINDOWS))
@@ -193,7 +193,7 @@ static void conv_pixels(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t
 TIN_KERNEL void tin_conv_2d_dsp(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t row, int32_t end)
 {
     if (CONV_LINES && (p->way >= 2 || !(CONV_LINEAR || CONV_WINDOWS))) {
-        for (; row < end; row++) lines_run(p, arena, row);
+        lines_run(p, arena, row, end);
         return;
     }
     const int whole = end <= p->out.count && p->out.stride == p->out_w * p->out_c;

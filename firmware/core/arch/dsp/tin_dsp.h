@@ -25,12 +25,12 @@ extern "C" {
  *     the first weight word; F and S at the start; all further weight words, of each load the last one first;
  *     multiplier, constant of the upper channel; shifts; multiplier, constant of the lower channel
  *
- * Loads are TIN_DSP_LOAD words at most (sliding blocks: but for the first one TIN_DSP_LOAD_SLIDING). Shifts are
+ * All loads but the first one take TIN_DSP_LOAD words (sliding blocks: TIN_DSP_LOAD_SLIDING). Shifts are
  *
  *     0: fast, (constant + (multiplier * 256 * a >> 32)) >> 12 of both
- *     bit 31: signed, (constant - (a < 0) + round(multiplier * 2 * a / 2^32)) >> shift; bits 0-7 are the upper one's
+ *     bit 31: signed, (constant - (a < 0) + round(multiplier * 2 * a / 2^32)) >> shift; bits 0-6 are the upper one's
  *             shift, bits 8-15 the lower one's
- *     bit 30: there is no upper channel; the lower one is signed
+ *     bit 7: there is no upper channel; the lower one is signed
  */
 #define TIN_DSP_OTHERS 7 /* words of a pair beside its weights */
 #define TIN_DSP_LOAD 32
@@ -39,15 +39,16 @@ extern "C" {
 /* One block: some pixels, given as words of two taps, times a range of pairs of channels. blocks.S copies this as it
  * lies here. */
 typedef struct tin_dsp_block {
+    const uint32_t *x_last; /* where the last load of several begins */
     const int32_t *stream;
     int8_t *out;
     int32_t at1, at_last; /* bytes from pixel 0's outputs to those of pixel 1 and of the last; of four, pixel 2 lies at
                            * twice at1 */
     const int8_t *out_end; /* of pixel 0 */
-    int32_t first;         /* words of a pair's first load, behind its first one; 33: it is full, and not the last */
+    int32_t first;         /* words of a pair's only load, behind its first one; 33 if there are several; sliding: words
+                            * of the first load, and there are several */
     const uint32_t *x;     /* a word a pixel and step; sliding: of six columns a word each for three steps */
-    int32_t last;          /* words of the last load, if it is not the first */
-    const uint32_t *x_last;
+    int32_t rest;          /* words of the first load of several */
 } tin_dsp_block;
 
 void tin_dsp_block4(const tin_dsp_block *block);

@@ -18,11 +18,13 @@ static TIN_DSP_RARE void tin_dsp_plain(const tin_dsp_block *b, int32_t words, in
 {
     const int32_t *scale = b->stream + words + 2;
     int32_t upper = b->stream[1], lower = b->stream[2];
+    const int32_t rest = (words - 2) % TIN_DSP_LOAD + 1; /* words of the first load */
     for (int32_t step = 0; step < words; step++) {
         /* Words are used from the last of a load to its first, but that the very first one leads. */
-        const int32_t place = step - 1, load = place & -TIN_DSP_LOAD;
-        const int32_t end = tin_min(load + TIN_DSP_LOAD, words - 1);
-        const uint32_t word = (uint32_t)b->stream[step > 0 ? 2 + end - (place - load) : 0];
+        const int32_t place = step - 1, behind = place - rest;
+        const int32_t load = behind < 0 ? 0 : rest + (behind & -TIN_DSP_LOAD);
+        const int32_t index = 2 + 2 * load + (behind < 0 ? rest : TIN_DSP_LOAD) - place;
+        const uint32_t word = (uint32_t)b->stream[step > 0 ? index : 0];
         const uint32_t x = b->x[step * size + pixel];
         const int32_t x0 = (int16_t)x, x1 = (int16_t)(x >> 16);
         lower = tin_add_wrap(lower, (int8_t)word * x0 + (int8_t)(word >> 16) * x1);
@@ -53,13 +55,21 @@ static inline void tin_dsp_distances(tin_dsp_block *b, int32_t size, int32_t cou
     b->at_last = tin_min(size, count) * step - step;
 }
 
-/* How a pair's words are loaded, if each takes `per_step` words of x, and loads behind the first one at most `most`. */
-static inline void tin_dsp_loads(tin_dsp_block *b, int32_t words, int32_t per_step, int32_t most)
+/* How a pair's words are loaded, for blocks of `size` pixels. */
+static inline void tin_dsp_loads(tin_dsp_block *b, int32_t words, int32_t size)
 {
-    const int32_t behind = words - 1 - TIN_DSP_LOAD;
-    b->first = behind > 0 ? TIN_DSP_LOAD + 1 : words - 1;
-    b->last = behind > 0 ? (behind - 1) % most + 1 : 0;
-    b->x_last = b->x + (words - b->last) * per_step;
+    const int32_t several = words - 1 > TIN_DSP_LOAD;
+    b->first = several ? TIN_DSP_LOAD + 1 : words - 1;
+    b->rest = (words - 2) % TIN_DSP_LOAD + 1;
+    b->x_last = b->x + (words - TIN_DSP_LOAD) * size;
+}
+
+/* The same for sliding blocks, which take several loads; three steps take six words of x. */
+static inline void tin_dsp_sliding_loads(tin_dsp_block *b, int32_t words)
+{
+    b->first = (words - 3) % TIN_DSP_LOAD_SLIDING + 2;
+    b->rest = 0;
+    b->x_last = b->x + (words - TIN_DSP_LOAD_SLIDING) * 2;
 }
 
 /* All channels of `size` pixels, 3 or 4, of which the first `count` exist. `runs` counts pairs that blocks.S computes,

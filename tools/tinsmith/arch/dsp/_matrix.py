@@ -13,26 +13,24 @@ from ...ops._weighted import Weighted, folded_bias
 from ...ops.base import Call
 from ._requant import FAST_LIMIT, Scaling, accumulator_range, fast_stage, signed_stage
 
-SIGNED, ALONE = np.int64(1) << 31, np.int64(1) << 30  # flags in the upper channel's shift
+SIGNED, ALONE = np.int64(1) << 31, np.int64(1) << 7  # flags in the upper channel's shift
 
 
 @dataclass(frozen=True)
 class Loads:
-    """How a pair's words get into registers: one alone, then as many at once as there is room for."""
+    """How a pair's words get into registers: one alone, then in loads."""
 
-    first: int  # the most that follow the first word
-    later: int  # the most of each further load
+    first: int  # the most words of the first load
+    later: int  # the words of each further one
 
     def sizes(self, steps: int) -> list[int]:
         """The words of each load of `steps`, but for the very first word."""
-        found = [min(self.first, steps - 1)]
-        while sum(found) < steps - 1:
-            found.append(min(self.later, steps - 1 - sum(found)))
-        return found
+        further = max(0, -(-(steps - 1 - self.first) // self.later))
+        return [steps - 1 - further * self.later] + [self.later] * further
 
 
 LOADS = Loads(32, 32)
-SLIDING = Loads(32, 30)  # every load ends with the last column of three
+SLIDING = Loads(29, 30)  # every load ends with the last column of three; there must be several
 
 
 def tap_order(run: int) -> Array:

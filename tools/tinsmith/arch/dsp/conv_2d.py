@@ -89,6 +89,7 @@ class Conv2DDsp(Conv2D):
         if window.x.out < MOST_PIXELS or window.x.dilation > 1 or twice > MOST_TWICE:
             return Way.WINDOWS
         shared = kernel_w == 3 and window.x.stride == 1 and in_c % 4 == 0
+        shared = shared and kernel_h * kernel_w * in_c // 2 > SLIDING.first + 1
         return Way.SLIDING if shared and self.all_exact(call) else Way.LINES
 
     def all_exact(self, call: Call) -> bool:
