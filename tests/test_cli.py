@@ -201,3 +201,12 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     command = f"{sys.executable} -m tinsmith inspect {DIGITS} --json | head -c 10"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, env=os.environ)
     assert "Traceback" not in done.stderr
+
+
+def test_a_budget_is_met_or_missed_with_exit_code_2(tmp_path: Path) -> None:
+    met = answer("compile", DIGITS, "--out", tmp_path / "a", "--ram", "8K")
+    assert met["arena_bytes"] <= 8192
+    missed = call("compile", DIGITS, "--out", tmp_path / "b", "--ram", "100", code=2)
+    assert "more than the budget of 100" in missed
+    assert not (tmp_path / "b").exists()
+    assert "'lots' is no size of memory" in call("build", DIGITS, "--out", tmp_path / "c", "--ram", "lots", code=1)

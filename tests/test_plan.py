@@ -16,7 +16,7 @@ from random_graphs import Builder, random_graph
 
 from tinsmith import ops, toolchain
 from tinsmith.emit import linked
-from tinsmith.errors import Unsupported
+from tinsmith.errors import BudgetMissed, Unsupported
 from tinsmith.graph import Array, Graph
 from tinsmith.host_kernels import Program
 from tinsmith.interpret import interpret
@@ -45,15 +45,15 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing, "SEARCH_STEPS", 20)
 
 
-streamed = pytest.mark.parametrize("stream", [False, True], ids=["layers", "rows"])
+streamed = pytest.mark.parametrize("stream", [None, 1], ids=["layers", "rows"])
 
 
 @streamed
 @pytest.mark.usefixtures("hasty")
-def test_no_byte_is_read_after_it_was_overwritten(stream: bool) -> None:
+def test_no_byte_is_read_after_it_was_overwritten(stream: int | None) -> None:
     overlapping = rings = 0
     for graph in graphs(MANY):
-        planned = plan(graph, stream=stream)
+        planned = plan(graph, pixels=stream)
         audit(planned)
         assert all(b.offset % 4 == 0 for b in planned.buffers)
         total = sum(-(-b.nbytes // 4) * 4 for b in planned.buffers)
@@ -72,11 +72,11 @@ def touching(planned: Plan) -> list[tuple[str, str]]:
 
 @streamed
 @pytest.mark.usefixtures("hasty")
-def test_the_audit_sees_what_is_wrong(stream: bool) -> None:
+def test_the_audit_sees_what_is_wrong(stream: int | None) -> None:
     """Moving any one buffer to another place is noticed in most plans."""
     noticed = tried = 0
     for graph in graphs(GRAPHS // 2, 1):
-        planned = plan(graph, stream=stream)
+        planned = plan(graph, pixels=stream)
         for i, buffer in enumerate(planned.buffers):
             others = [b.offset for b in planned.buffers if b.offset != buffer.offset]
             for offset in others[:2]:
@@ -116,7 +116,7 @@ def test_a_broken_planner_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch)
             place, "conflicts", lambda tasks, past, buffers, holder: unminded(tasks, past, buffers, holder)
         )
     kernels = ("word",) if fault == "scratch" else ()
-    found = [caught(plan(g, ops.choose(g, kernels), stream=True)) for g in graphs(GRAPHS, 7)]
+    found = [caught(plan(g, ops.choose(g, kernels), pixels=1)) for g in graphs(GRAPHS, 7)]
     assert sum(found) > GRAPHS // 10, f"{sum(found)} of {GRAPHS}"
 
 
@@ -136,11 +136,11 @@ def unminded(tasks: Any, past: Any, buffers: Any, holder: Any) -> Any:
 
 @streamed
 @pytest.mark.usefixtures("hasty")
-def test_c_computes_what_numpy_does_in_the_planned_arena(stream: bool) -> None:
+def test_c_computes_what_numpy_does_in_the_planned_arena(stream: int | None) -> None:
     """Every row is compared before a kernel reads it."""
     rng = np.random.default_rng(5)
     for graph in graphs(GRAPHS, 2):
-        program = Program(plan(graph, stream=stream), parity.kernels())
+        program = Program(plan(graph, pixels=stream), parity.kernels())
         for _ in range(2):
             x = inputs_of(graph, rng)
             assert parity.equal(program.run(x, interpret(graph, x)), parity.numpy_outputs(graph, x)), graph.nodes
@@ -200,7 +200,7 @@ def test_arenas_of_public_models_do_not_grow(name: str, zoo: Path) -> None:
 
 
 @streamed
-def test_arenas_are_exact(stream: bool, tmp_path: Path) -> None:
+def test_arenas_are_exact(stream: int | None, tmp_path: Path) -> None:
     """Under the address and undefined-behaviour sanitizers, in memory of exactly NAME_ARENA_BYTES: the generated C
     refuses a byte less and a misaligned arena, touches nothing outside, and computes what numpy does."""
     needs.programs("gcc")
@@ -216,11 +216,11 @@ def test_arenas_are_exact(stream: bool, tmp_path: Path) -> None:
     assert done.stdout == b"".join(value.tobytes() for values in expected for value in values)
 
 
-def build_all(chosen: Sequence[Graph], folder: Path, stream: bool) -> Path:
+def build_all(chosen: Sequence[Graph], folder: Path, stream: int | None) -> Path:
     """One program of all models and the fixture's main()."""
     includes, entries = [], []
     for i, graph in enumerate(chosen):
-        for name, text in linked(plan(graph, stream=stream), f"g{i}").items():
+        for name, text in linked(plan(graph, pixels=stream), f"g{i}").items():
             (folder / name).write_text(text)
         includes.append(f'#include "g{i}.h"\n')
         entries.append(f"&g{i}_model")
@@ -234,3 +234,29 @@ def build_all(chosen: Sequence[Graph], folder: Path, stream: bool) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder / "all"
+
+
+def chain() -> Graph:
+    """Four convolutions whose images are far larger than a few of their rows."""
+    b = Builder(np.random.default_rng(3))
+    x = b.input(1, 24, 8, 4)
+    for channels in (16, 16, 16, 2):
+        x = b.conv(x, channels, 3, padding="SAME")
+    return lower(b.graph(x))
+
+
+def test_a_budget_takes_no_more_speed_than_it_must() -> None:
+    graph = chain()
+    layers, rows = plan(graph), plan(graph, pixels=1)
+    assert rows.arena_bytes < layers.arena_bytes
+    assert plan(graph, ram=layers.arena_bytes) == layers
+    between = plan(graph, ram=layers.arena_bytes - 4)
+    assert rows.arena_bytes <= between.arena_bytes < layers.arena_bytes
+    assert len(layers.runs) < len(between.runs) <= len(rows.runs)
+
+
+def test_a_budget_that_cannot_be_met_says_by_how_much() -> None:
+    graph = chain()
+    least = min(plan(graph, ram=None, pixels=p).arena_bytes for p in (32, 16, 8, 4, 1))
+    with pytest.raises(BudgetMissed, match=rf"needs {least:,} bytes of arena, 4 more than the budget of {least - 4:,}"):
+        plan(graph, ram=least - 4)

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from . import modes, targets
-from .errors import TinsmithError
+from .errors import BudgetMissed, TinsmithError
+from .sizes_text import parse_size
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,10 +43,22 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 OptimizeOption = Annotated[
     str, typer.Option(help="; ".join(f"{m.name}: {m.summary}" for m in modes.MODES.values()) + ".")
 ]
+RamOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Most RAM for the arena, such as 16K: layers then run row by row as far as that takes.", show_default=False
+    ),
+]
+
+
+def budget(ram: str | None) -> int | None:
+    """A budget in bytes."""
+    return None if ram is None else parse_size(ram)
 
 
 def command(function: Callable[P, R]) -> Callable[P, R]:
-    """Turns errors that users cause into one message and exit code 1, as JSON where JSON was asked for."""
+    """Turns errors that users cause into one message, as JSON where JSON was asked for, and exit code 1, or 2 if a
+    model misses its budget."""
 
     @wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -56,7 +69,7 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
                 print(json.dumps({"error": str(error), "kind": type(error).__name__}))
             else:
                 err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
-            raise typer.Exit(1) from None
+            raise typer.Exit(2 if isinstance(error, BudgetMissed) else 1) from None
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has gone; say nothing more
             raise typer.Exit(1) from None

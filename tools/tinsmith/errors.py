@@ -19,5 +19,9 @@ class InputError(TinsmithError):
     """Input data or an option does not fit the model; the message names both sides."""
 
 
+class BudgetMissed(TinsmithError):
+    """A model does not fit the memory that it may use; the message says by how much. Exit code 2."""
+
+
 class TargetError(TinsmithError):
     """A target, its toolchain or its emulator is missing or failed."""

@@ -17,17 +17,17 @@ class Mode:
     flag: str  # optimization level of the C compiler
     special_kernels: bool  # use the kernels of the target's instruction set
     least_share: float  # of a model's effort from which on an op gets a special kernel
-    stream: bool  # run chains of layers row by row where that saves RAM
+    pixels: int | None  # of output in a call, at least, where layers run row by row to save RAM; None: none does
     specialised: bool  # compile the kernels into the model, where their parameters are known constants
 
 
 MODES: Mapping[str, Mode] = {
     mode.name: mode
     for mode in (
-        Mode("balanced", "fast kernels, shared by all layers", "-O2", True, 0.004, False, False),
-        Mode("speed", "fast kernels, compiled anew for each layer where that helps", "-O3", True, 0.0, False, True),
-        Mode("ram", "the smallest arena: layers run row by row", "-O2", True, 0.004, True, False),
-        Mode("size", "the smallest code: portable kernels", "-Os", False, 0.0, False, False),
+        Mode("balanced", "fast kernels, shared by all layers", "-O2", True, 0.004, None, False),
+        Mode("speed", "fast kernels, compiled anew for each layer where that helps", "-O3", True, 0.0, None, True),
+        Mode("ram", "the smallest arena: layers run row by row", "-O2", True, 0.004, 1, False),
+        Mode("size", "the smallest code: portable kernels", "-Os", False, 0.0, None, False),
     )
 }
 DEFAULT = "balanced"

@@ -48,22 +48,27 @@ class Compiled:
         return tuple(n for n in self.plan.graph.nodes if not ops.find(n.op).view)
 
 
-def compile_model(path: Path, target: Target, name: str | None = None, optimize: str = modes.DEFAULT) -> Compiled:
+def compile_model(
+    path: Path, target: Target, name: str | None = None, optimize: str = modes.DEFAULT, ram: int | None = None
+) -> Compiled:
     """Loads, lowers, plans and writes a model (.tflite) for a target's kernels.
 
     `name` prefixes everything in the generated C; by default it is made from the file's name. `optimize` is one of
-    modes.MODES.
-    Raises ModelError for damaged files and Unsupported for models that cannot be compiled.
+    modes.MODES; `ram` is a budget for the arena, in bytes.
+    Raises BudgetMissed if the model does not fit it, ModelError for damaged files and Unsupported for models that cannot
+    be compiled.
     """
     source = load_file(path)
     symbol = identifier(name or path.stem)
-    return compile_graph(lower(source), source, path, target, symbol, modes.mode(optimize))
+    return compile_graph(lower(source), source, path, target, symbol, modes.mode(optimize), ram)
 
 
-def compile_graph(graph: Graph, source: Graph, path: Path, target: Target, name: str, mode: Mode) -> Compiled:
+def compile_graph(
+    graph: Graph, source: Graph, path: Path, target: Target, name: str, mode: Mode, ram: int | None = None
+) -> Compiled:
     """Plans and writes a lowered graph; `source` is what it was made from."""
     kernels = ops.choose(graph, target.kernels if mode.special_kernels else (), mode.least_share)
-    planned = plan(graph, kernels, mode.stream)
+    planned = plan(graph, kernels, mode.pixels, ram)
     audit(planned)
     return Compiled(name, path, target, mode, source, planned, linked(planned, name, mode.specialised))
 

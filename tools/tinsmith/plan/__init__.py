@@ -119,16 +119,20 @@ def scratch_name(node: Node) -> str:
     return f"{SCRATCH}{node.outputs[0]}"
 
 
-def plan(graph: Graph, kernels: Mapping[str, Op] | None = None, stream: bool = False, fed: bool = False) -> Plan:
+def plan(
+    graph: Graph, kernels: Mapping[str, Op] | None = None, pixels: int | None = None, ram: int | None = None,
+    fed: bool = False,
+) -> Plan:  # fmt: skip
     """The smallest arena found for a graph, by several ways through it and several orders of packing.
 
-    `kernels` is what ops.choose chose; by default portable kernels run. Without `stream`, layers run one by one. With
-    `fed`, the model's input comes row by row.
-    Raises Unsupported for models whose output does not depend on their input.
+    `kernels` is what ops.choose chose; by default portable kernels run. With `pixels`, layers may run row by row, in
+    calls that compute at least so many pixels; otherwise they run one by one. `ram` is a budget in bytes: the plan is
+    then the one that costs the least time of those that fit. With `fed`, the model's input comes row by row.
+    Raises Unsupported for models whose output does not depend on their input, BudgetMissed if no plan fits.
     """
-    from .search import search
+    from .search import Wish, search
 
     for name in graph.outputs:
         if graph[name].data is not None:
             raise Unsupported(f"{graph.name}: the output {name!r} does not depend on the input")
-    return search(graph, ops.choose(graph, ()) if kernels is None else kernels, stream, fed)
+    return search(graph, ops.choose(graph, ()) if kernels is None else kernels, Wish(pixels, ram, fed))

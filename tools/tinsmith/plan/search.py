@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from ..errors import BudgetMissed
 from ..graph import Graph
 from ..ops import Op
 from . import Plan
@@ -22,7 +23,24 @@ from .tasks import Task, find_roots, forms, sizes_of
 LONGEST = 24  # nodes that may run row by row between two cuts
 LONGEST_OF_MANY = 10  # the same in graphs of more than MANY nodes, so that the search ends within a minute
 MANY = 100
+BUDGET_PIXELS = (32, 16, 8, 4, 1)  # pixels a call that are tried for a budget
 SLACK = (1.0, 1.02, 1.05, 1.1)  # how much more than the least bytes a moment a way may take, as packing is not perfect
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a plan is asked for."""
+
+    pixels: int | None = None  # of output that a call computes at least where layers run row by row; None: none does
+    ram: int | None = None  # most bytes of arena: the planner gives up as little speed for them as it can
+    fed: bool = False  # whether the model's input comes row by row
+
+    @property
+    def ladder(self) -> tuple[int | None, ...]:
+        """Pixels a call to try, the cheapest in time first."""
+        if self.ram is not None:
+            return (None, *BUDGET_PIXELS)
+        return (None,) if self.pixels is None and not self.fed else (None, self.pixels or 1)
 
 
 @dataclass(frozen=True)
@@ -156,20 +174,33 @@ class Problem:
         return place(self.graph, self.roots, self.kernels, flow)
 
 
-def search(graph: Graph, kernels: Mapping[str, Op], stream: bool, fed: bool) -> Plan:
-    """The smallest plan found."""
-    problem = Problem(graph, kernels, tuple(graph.inputs) if fed else (), 1)
-    best = problem.place(problem.layers()) if not fed else None
-    if not stream and best is not None:
-        return best
-    tried: set[tuple[int, ...]] = set()
-    for slack in SLACK:
-        cuts = tuple(problem.cuts(int(problem.least_peak * slack)))
-        if cuts in tried:
-            continue
-        tried.add(cuts)
-        found = problem.place(problem.flow(cuts))
-        if best is None or found.arena_bytes < best.arena_bytes:
-            best = found
+def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
+    """The smallest plan of those that the wish allows; with a budget, the cheapest one that fits it.
+
+    Raises BudgetMissed if none does.
+    """
+    fed = tuple(graph.inputs) if wish.fed else ()
+    best: Plan | None = None
+    for pixels in wish.ladder:
+        if pixels is None:
+            rung = Problem(graph, kernels, fed, 1)
+            found = [rung.place(rung.layers())] if not fed else []
+        else:
+            found = rows(Problem(graph, kernels, fed, pixels))
+        best = min([*([best] if best else []), *found], key=lambda plan: plan.arena_bytes, default=None)
+        if best and wish.ram is not None and best.arena_bytes <= wish.ram:
+            return best
     assert best is not None
+    if wish.ram is not None:
+        over = best.arena_bytes - wish.ram
+        raise BudgetMissed(
+            f"{graph.name} needs {best.arena_bytes:,} bytes of arena, {over:,} more than the budget of {wish.ram:,}"
+        )
     return best
+
+
+def rows(problem: Problem) -> list[Plan]:
+    """Plans that run row by row, for several limits."""
+    limits = [int(problem.least_peak * slack) for slack in SLACK]
+    ways = dict.fromkeys(tuple(problem.cuts(limit)) for limit in limits)
+    return [problem.place(problem.flow(cuts)) for cuts in ways]
