@@ -12,6 +12,7 @@ from rich.table import Table
 
 from .emit.memory_map import memory_map
 from .pipeline import Compiled
+from .plan.lifetimes import Buffer
 from .show import short, table
 from .sizes_text import size_text
 from .timeline import AFTER, Segment, Timeline
@@ -29,7 +30,7 @@ def plan(out: Console, compiled: Compiled, line: Timeline, budgets: Sequence[int
         verdict = f"[bold red]exceeded by {over:,} bytes[/]" if over > 0 else f"[green]{-over:,} bytes left[/]"
         out.print(f"budget   {size_text(budget)}: {verdict}")
     out.print()
-    out.print(buffers(line))
+    out.print(buffers(line, out.width))
     out.print()
     for text in how_layers_run(line):
         out.print(text)
@@ -46,15 +47,23 @@ def where(line: Timeline) -> str:
     return f"in node {node}, {line.plan.graph.nodes[node].op}" if node >= 0 else "while a row of the input is fetched"
 
 
-def buffers(line: Timeline) -> Table:
-    """One row a buffer, in the order in which they are needed: the memory map goes by addresses."""
-    rows = table(">bytes", ">rows held", ">of", "kind", ">from", ">to", ">nodes", "name")
-    for b in sorted(line.plan.buffers, key=lambda b: (b.first, b.last, b.offset)):
-        count = len(line.plan.graph.nodes)
-        nodes = f"{'input' if b.first < 0 else b.first} .. {'output' if b.last >= count else b.last}"
-        figures = (f"{b.nbytes:,}", str(b.rows), str(line.rows_in_all(b)), line.kind(b))
-        rows.add_row(*figures, f"{b.offset:,}", f"{b.end - 1:,}", nodes, short(b.name, 48))
+def buffers(line: Timeline, width: int) -> Table:
+    """One row a buffer, in the order in which they are needed: the memory map goes by addresses. Names give way."""
+    headings = (">bytes", ">rows held", ">of", "kind", ">from", ">to", ">nodes")
+    ordered = sorted(line.plan.buffers, key=lambda b: (b.first, b.last, b.offset))
+    figures = [figures_of(line, b) for b in ordered]
+    taken = sum(max(map(len, column)) + 1 for column in zip(headings, *figures, strict=True))
+    rows = table(*headings, "name")
+    for cells, b in zip(figures, ordered, strict=True):
+        rows.add_row(*cells, short(b.name, max(12, min(48, width - taken))))
     return rows
+
+
+def figures_of(line: Timeline, b: Buffer) -> tuple[str, ...]:
+    count = len(line.plan.graph.nodes)
+    nodes = f"{'input' if b.first < 0 else b.first} .. {'output' if b.last >= count else b.last}"
+    held = (f"{b.nbytes:,}", str(b.rows), str(line.rows_in_all(b)), line.kind(b))
+    return (*held, f"{b.offset:,}", f"{b.end - 1:,}", nodes)
 
 
 def how_layers_run(line: Timeline) -> list[str]:
