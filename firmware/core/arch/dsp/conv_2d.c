@@ -1,7 +1,7 @@
 /* CONV_2D, int8, for cores with the DSP extension: blocks of three or four pixels, pairs of channels (blocks.S).
  *
- * Here output pixels are taken as they lie in memory, across rows; tin_dsp_lines.h stays within a row. A block's windows
- * are all read before it is written.
+ * Here output pixels are taken as they lie in memory, across rows; tin_dsp_lines.h stays within a row. A block's
+ * windows are all read before it is written.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -151,8 +151,8 @@ static inline const int8_t *lines_image(const tin_conv_2d_dsp_params *p, const u
 }
 
 /* Finds the rows of taps from row y on; those beyond the image are the same for all blocks. */
-static TIN_DSP_OUTLINE void lines_start(const tin_conv_2d_dsp_params *p, const uint8_t *arena, lines_state *s, uint32_t *x,
-                               int32_t y)
+static TIN_DSP_OUTLINE void lines_start(const tin_conv_2d_dsp_params *p, const uint8_t *arena, lines_state *s,
+                                        uint32_t *x, int32_t y)
 {
     const int32_t words = lines_words(p), down = p->dilation_h;
     int32_t first = 0, end = p->kernel_h;
