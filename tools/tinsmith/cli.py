@@ -29,7 +29,7 @@ from .cli_base import (
 )
 from .dump import dump_graph, dump_plan
 from .emit.plan_picture import plan_picture
-from .errors import InputError, TargetError, TinsmithError
+from .errors import BudgetMissed, InputError, TargetError, TinsmithError
 from .graph import Array, Tensor
 from .images import check_picture, write_picture
 from .inspection import inspect_model
@@ -37,7 +37,6 @@ from .passes import stages
 from .pipeline import Compiled, build_model, compile_model, runner, write_files
 from .plan_report import report as plan_report
 from .samples import Sample, from_files
-from .sizes_text import parse_size
 from .timeline import Timeline
 from .verify import verify as compare
 
@@ -120,24 +119,29 @@ def plan(
     picture: Annotated[
         Path | None, typer.Option("--out", "-o", help="Draw the plan: FILE.svg or FILE.png.", show_default=False)
     ] = None,
-    ram: Annotated[
-        list[str], typer.Option(help="A budget to compare with, such as 16K; may be repeated.", show_default=False)
-    ] = [],  # noqa: B006
+    ram: RamOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what lies where in the arena, from when to when, and which layers run row by row.
 
-    In the picture, time goes across and addresses go up.
+    In the picture, time goes across and addresses go up. A model that misses its budget is shown as `--optimize ram`
+    plans it; the exit code is then 2.
     """
-    budgets = [parse_size(text) for text in ram]
+    limit = budget(ram)
     if picture:
         check_picture(picture)
-    compiled = compile_model(model, targets.load(target), optimize=optimize)
+    try:
+        compiled = compile_model(model, targets.load(target), optimize=optimize, ram=limit)
+    except BudgetMissed:
+        compiled = compile_model(model, targets.load(target), optimize="ram")
     line = Timeline.of(compiled.plan)
     if picture:
-        write_picture(picture, plan_picture(line, f"{model.stem} on {target}, optimized for {optimize}", budgets))
-    value = {**plan_report(compiled, line), "budgets": budgets, "picture": str(picture) if picture else None}
-    report(as_json, value, lambda: show_plan.plan(out, compiled, line, budgets, picture))
+        title = f"{model.stem} on {target}, optimized for {compiled.mode.name}"
+        write_picture(picture, plan_picture(line, title, limit))
+    value = {**plan_report(compiled, line, limit), "picture": str(picture) if picture else None}
+    report(as_json, value, lambda: show_plan.plan(out, compiled, line, limit, picture))
+    if limit is not None and compiled.plan.arena_bytes > limit:
+        raise typer.Exit(2)
 
 
 InputOption = Annotated[

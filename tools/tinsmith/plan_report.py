@@ -9,7 +9,7 @@ from .plan.lifetimes import Buffer
 from .timeline import Timeline, spans
 
 
-def report(compiled: Compiled, line: Timeline) -> dict[str, Any]:
+def report(compiled: Compiled, line: Timeline, budget: int | None) -> dict[str, Any]:
     """Sizes in bytes, offsets from the start of the arena; moments as in `timeline`, spans of them inclusive."""
     plan = compiled.plan
     return {
@@ -18,6 +18,8 @@ def report(compiled: Compiled, line: Timeline) -> dict[str, Any]:
         "optimize": compiled.mode.name,
         "arena_bytes": plan.arena_bytes,
         "scratch_bytes": plan.scratch_bytes,
+        "ram_bytes": budget,
+        "fits": budget is None or plan.arena_bytes <= budget,
         "packing": plan.packing,
         "moments": len(line.nodes),
         "peak": {"moment": line.peak.moment, "bytes": line.peak.nbytes, "node": line.peak.node},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -18,14 +17,14 @@ from .sizes_text import size_text
 from .timeline import AFTER, Segment, Timeline
 
 
-def plan(out: Console, compiled: Compiled, line: Timeline, budgets: Sequence[int], picture: Path | None) -> None:
-    """Totals, budgets, buffers, how the layers run, the memory map."""
+def plan(out: Console, compiled: Compiled, line: Timeline, budget: int | None, picture: Path | None) -> None:
+    """Totals, budget, buffers, how the layers run, the memory map."""
     found, peak = compiled.plan, line.peak
     out.print(f"[bold]{compiled.name}[/] on {compiled.target.name}, optimized for {compiled.mode.name}")
     out.print(f"arena    {found.arena_bytes:,} bytes")
     out.print(f"scratch  {found.scratch_bytes:,} bytes of it, at most")
     out.print(f"peak     {peak.nbytes:,} bytes in use {where(line)}")
-    for budget in budgets:
+    if budget is not None:
         over = found.arena_bytes - budget
         verdict = f"[bold red]exceeded by {over:,} bytes[/]" if over > 0 else f"[green]{-over:,} bytes left[/]"
         out.print(f"budget   {size_text(budget)}: {verdict}")

@@ -75,15 +75,16 @@ class Picture:
         )  # fmt: skip
 
 
-def plan_picture(line: Timeline, title: str, budgets: Sequence[int] = (), notes: Sequence[str] = ()) -> str:
-    """The SVG of one plan. `budgets`: bytes of RAM to draw lines at."""
+def plan_picture(line: Timeline, title: str, budget: int | None = None) -> str:
+    """The SVG of one plan. `budget`: bytes of RAM to draw a line at."""
     arena = line.plan.arena_bytes
-    drawn = [b for b in budgets if b <= max(arena, 1) * FARTHEST]
-    top = top_of([arena, *drawn])
+    near = budget is not None and budget <= arena * FARTHEST
+    top = top_of([arena, budget if budget is not None and near else 0])
     box = Box(LEFT, TOP, WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM)
-    picture = Picture(title, summary(line), WIDTH, HEIGHT, top, notes=list(notes))
-    picture.notes += [f"{size_text(b)} of RAM: {arena / b:.1%} of it" for b in budgets if b not in drawn]
-    picture.panels.append(panel(line, box, top, drawn, slanted=True))
+    picture = Picture(title, summary(line), WIDTH, HEIGHT, top)
+    if budget is not None and not near:
+        picture.notes.append(f"{size_text(budget)} of RAM: {arena / budget:.1%} of it")
+    picture.panels.append(panel(line, box, top, budget if near else None, slanted=True))
     return picture.svg()
 
 
@@ -103,11 +104,11 @@ def comparison(title: str, subtitle: str, plans: Sequence[tuple[str, Timeline]],
     for index, (heading, line) in enumerate(plans):
         x = LEFT + wide + gap + index * (rest / len(plans) + gap)
         box = Box(x, down, rest / len(plans), tall)
-        picture.panels.append(panel(line, box, top, (), slanted=False, heading=heading))
+        picture.panels.append(panel(line, box, top, None, slanted=False, heading=heading))
     return picture.svg()
 
 
-def panel(line: Timeline, box: Box, top: int, budgets: Sequence[int], slanted: bool, heading: str = "") -> Panel:
+def panel(line: Timeline, box: Box, top: int, budget: int | None, slanted: bool, heading: str = "") -> Panel:
     """One plan in a box; `top`: bytes at the box's upper edge. Names are slanted words, or numbers of nodes."""
     plan = line.plan
     scale = Scale.of(line, box, top, LABEL_GAP)
@@ -118,8 +119,8 @@ def panel(line: Timeline, box: Box, top: int, budgets: Sequence[int], slanted: b
         if heading
         else [{"y": arena_y, "kind": "arena", "text": f"arena {plan.arena_bytes:,} bytes"}]
     )
-    for b in budgets:
-        lines.append({"y": number(scale.y(b)), "kind": "budget", "text": f"{size_text(b)} of RAM"})
+    if budget is not None:
+        lines.append({"y": number(scale.y(budget)), "kind": "budget", "text": f"{size_text(budget)} of RAM"})
     return Panel(
         box=box,
         shapes=found,
