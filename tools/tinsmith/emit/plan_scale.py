@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -65,6 +64,3 @@ class Scale:
 
     def y(self, address: float) -> float:
         return self.box.y_of(address, self.top)
-
-    def moment_at(self, x: float) -> int:
-        return min(len(self.edges) - 2, max(0, bisect_right(self.edges, x) - 1))

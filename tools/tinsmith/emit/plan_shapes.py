@@ -14,7 +14,7 @@ COLOURS = ("#2f6fb0", "#c8702a", "#2f8f74", "#7d5ba6", "#b8485a", "#4a86a0", "#8
 INPUT = "#5a6675"
 FINE = 0.5  # pixels: what is smaller is drawn together with its neighbours
 LETTER = 5.7  # pixels that a letter of a label takes
-TALL = 13  # pixels that a label needs
+TALL, TALL_ROW = 13, 10  # pixels that a label needs, and in a single row of a ring
 SHORTEST = 12  # letters of a cut name that still tell something
 
 Pixels = tuple[float, float, float, float]  # left, upper, right, lower edge
@@ -94,13 +94,17 @@ def labelled(found: Sequence[Shape], line: Timeline, scale: Scale) -> list[Shape
     boxes = {item.index: merged(line.blocks[line.plan.buffers[item.index].name], scale) for item in found}
     result = []
     for place, item in enumerate(found):
-        spot = room(boxes[item.index]) if item.kind in ("whole", "ring") else NOWHERE
+        spot = NOWHERE
+        if item.kind == "whole":
+            spot = room(boxes[item.index], TALL)
+        elif item.kind == "ring":  # a label across two rows would be struck through
+            spot = room([box for box in boxes[item.index] if box[3] - box[1] >= TALL_ROW], TALL_ROW)
         for later in found[place + 1 :]:
             spot = uncovered(spot, boxes[later.index])
         x0, y0, x1, y1 = spot
         letters = int((x1 - x0 - 8) / LETTER)
         text = label_of(line, line.plan.buffers[item.index], letters)
-        if text and y1 - y0 >= TALL:
+        if text:
             item = replace(item, label=text, label_x=number((x0 + x1) / 2), label_y=number((y0 + y1) / 2 + 3.7))
         result.append(item)
     return result
@@ -115,7 +119,7 @@ def uncovered(spot: Pixels, boxes: Sequence[Pixels]) -> Pixels:
     return left, upper, right, lower
 
 
-def room(boxes: Sequence[Pixels]) -> Pixels:
+def room(boxes: Sequence[Pixels], tall: float) -> Pixels:
     """The widest rectangle inside blocks that is tall enough for a label."""
     best = NOWHERE
     rows = sorted(boxes, key=lambda b: -b[3])
@@ -126,7 +130,7 @@ def room(boxes: Sequence[Pixels]) -> Pixels:
             left, upper, right = max(left, other[0]), min(upper, other[1]), min(right, other[2])
             if right - left <= best[2] - best[0]:
                 break
-            if lower - upper >= TALL:
+            if lower - upper >= tall:
                 best = (left, upper, right, lower)
                 break
     return best
