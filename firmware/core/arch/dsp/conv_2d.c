@@ -196,11 +196,10 @@ TIN_KERNEL void tin_conv_2d_dsp(const tin_conv_2d_dsp_params *p, uint8_t *arena,
         lines_run(p, arena, row, end);
         return;
     }
-    const int whole = end <= p->out.count && p->out.stride == p->out_w * p->out_c;
-    const int linear = p->way == 1 && end <= p->in.count && p->in.stride == p->in_w * p->in_c;
-    while (row < end && (CONV_LINEAR || CONV_WINDOWS)) {
-        const int32_t rows = whole ? end - row : 1;
-        conv_pixels(p, arena, row, rows * p->out_w, linear);
-        row += rows;
+    /* Pixels go on from row to row as far as they lie one behind the other. */
+    for (int32_t rows; row < end && (CONV_LINEAR || CONV_WINDOWS); row += rows) {
+        rows = tin_min(end - row, p->out.count - row % p->out.count);
+        if (p->way == 1) rows = tin_min(rows, p->in.count - row % p->in.count);
+        conv_pixels(p, arena, row, rows * p->out_w, p->way == 1);
     }
 }

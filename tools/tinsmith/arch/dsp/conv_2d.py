@@ -46,6 +46,8 @@ class Conv2DDsp(Conv2D):
         "limits": "limits of the output other than those of int8",
     }
 
+    ring_parts: ClassVar[frozenset[str] | None] = frozenset()
+
     @dataclass(frozen=True)
     class Params:
         stream: I32s = note("[pairs][words + 7]: weights and scales, see tin_dsp.h")
