@@ -27,7 +27,7 @@ from tinsmith.ops.base import image_rows
 from tinsmith.ops.mean import Mean
 from tinsmith.passes import lower
 
-NAMES = sorted(name for arch, name in ops.special_kernels() if arch == "rows")
+NAMES = sorted(name for arch, name in ops.special_kernels(by_rows=True) if arch == "rows")
 EXAMPLES = 60
 # The most values whose sums fit 16 bits are 256, and 257 where channels come in fours.
 IMAGES = [
@@ -85,7 +85,7 @@ def calls(name: str, seed: int) -> Iterator[tuple[Graph, Call, Op]]:
         lowered = lower(graph)
         (node,) = lowered.nodes
         call = Call.of(lowered, node)
-        op = ops.select(call, ("rows",))
+        op = ops.row_form(call, ops.find(call.node.op))
         assert op.arch == "rows", f"{node.op} of {call.x.shape} runs {op.kernel}: {node.attrs}"
         yield lowered, call, op
         found += 1
@@ -162,7 +162,7 @@ def test_the_op_s_own_examples_are_right_where_the_kernel_suits(name: str) -> No
     for graph in parity.examples(ops.find(name), rng, 2000):
         lowered = lower(graph)
         call = Call.of(lowered, lowered.nodes[0])
-        op = ops.select(call, ("rows",))
+        op = ops.row_form(call, ops.find(call.node.op))
         if op.arch:
             check(parity.kernels(), lowered, call, op, rng)
             taken += 1
@@ -205,7 +205,7 @@ def test_what_is_no_sum_over_whole_rows_is_left_to_other_kernels() -> None:
     ]
     for graph in graphs:
         assert graph is not None
-        assert ops.select(Call.of(graph, graph.nodes[0]), ("rows",)).arch == "", graph.nodes[0]
+        assert not ops.row_form(Call.of(graph, graph.nodes[0]), ops.find(graph.nodes[0].op)).by_rows, graph.nodes[0]
 
 
 def averaged(op: Op, x: Tensor, axes: tuple[int, ...]) -> Graph | None:

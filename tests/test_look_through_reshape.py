@@ -104,4 +104,4 @@ def test_micro_speech_reads_its_image_and_can_stream_it(zoo: Path) -> None:
     (dense,) = (n for n in graph.nodes if n.op == "FULLY_CONNECTED")
     call = ops.Call.of(graph, dense)
     assert call.x.shape == (1, 25, 20, 8)
-    assert ops.select(call, ("rows", "dsp")).kernel == "tin_fully_connected_rows"
+    assert ops.row_form(call, ops.select(call, ("dsp",))).kernel == "tin_fully_connected_rows"

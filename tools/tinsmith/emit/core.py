@@ -23,10 +23,18 @@ def core_header() -> str:
             "fields": members(op),
             "parts": [{"macro": op.part_macro(part), "text": text} for part, text in op.parts.items()],
         }
-        for op in (*ops.table().values(), *ops.special_kernels().values())
+        for op in kernels().values()
         if op.Params is not None
     ]
     return render("tin_ops.h.j2", ops=entries)
+
+
+def kernels() -> dict[str, Op]:
+    """One op of each kernel, by the kernel's name: forms for streamed input may share one with the ordinary form."""
+    found: dict[str, Op] = {}
+    for op in (*ops.table().values(), *ops.all_special_kernels().values()):
+        found.setdefault(op.kernel, op)
+    return found
 
 
 def members(op: Op) -> list[dict[str, Any]]:

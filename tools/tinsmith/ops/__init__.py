@@ -15,7 +15,18 @@ from functools import cache
 from ..graph import Graph
 from .base import Call, Op, Shape
 
-__all__ = ["Call", "Op", "Shape", "choose", "find", "select", "special_kernels", "table"]
+__all__ = [
+    "Call",
+    "Op",
+    "Shape",
+    "all_special_kernels",
+    "choose",
+    "find",
+    "row_form",
+    "select",
+    "special_kernels",
+    "table",
+]
 
 
 @cache
@@ -25,16 +36,30 @@ def table() -> Mapping[str, Op]:
 
 
 @cache
-def special_kernels() -> Mapping[tuple[str, str], Op]:
-    """Kernels for special instruction sets, by (arch, op name): the modules of tools/tinsmith/arch/<arch>/."""
+def all_special_kernels() -> Mapping[tuple[str, str, bool], Op]:
+    """What the modules of tools/tinsmith/arch/<arch>/ define, by (arch, op name, whether it is for streamed input)."""
     folder = importlib.import_module(f"{__package__.rpartition('.')[0]}.arch")
     found = {}
     for info in pkgutil.iter_modules(folder.__path__):
         if info.ispkg:
             for op in classes(f"{folder.__name__}.{info.name}"):
                 if op.arch == info.name:
-                    found[op.arch, op.name] = op
+                    found[op.arch, op.name, op.by_rows] = op
     return dict(sorted(found.items()))
+
+
+def special_kernels(by_rows: bool = False) -> Mapping[tuple[str, str], Op]:
+    """Kernels for special instruction sets, by (arch, op name)."""
+    return {(arch, name): op for (arch, name, rows), op in all_special_kernels().items() if rows == by_rows}
+
+
+def row_form(call: Call, kernel: Op) -> Op:
+    """The kernel that runs a call instead of `kernel` where its input is streamed."""
+    for arch in (kernel.arch, "rows"):
+        found = all_special_kernels().get((arch, call.node.op, True))
+        if found is not None and found.suits(call):
+            return found
+    return kernel
 
 
 def classes(package: str) -> list[Op]:
@@ -71,7 +96,7 @@ def choose(graph: Graph, arch: Sequence[str], least_share: float = 0.0) -> dict[
 def select(call: Call, arch: Sequence[str]) -> Op:
     """The kernel that runs a call: that of the first arch which has one that suits, else the portable one."""
     for name in arch:
-        kernel = special_kernels().get((name, call.node.op))
+        kernel = all_special_kernels().get((name, call.node.op, False))
         if kernel is not None and kernel.suits(call):
             return kernel
     return find(call.node.op)

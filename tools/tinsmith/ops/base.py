@@ -123,6 +123,8 @@ class Op:
 
     #: Kernels for special instruction sets are subclasses in tools/tinsmith/arch/<arch>/ that say otherwise here.
     arch: ClassVar[str] = ""
+    #: Whether it is a kernel's form for inputs that come row by row; the planner asks for it where it streams.
+    by_rows: ClassVar[bool] = False
     extra_sources: ClassVar[tuple[str, ...]] = ()  # beside `source`, relative to firmware/core
     #: Parts of the kernel that a build may leave out if no call uses them: name -> what it is for.
     parts: ClassVar[Mapping[str, str]] = {}

@@ -128,9 +128,9 @@ def forms(
         kernel = kernels[node.outputs[0]]
         if kernel.view:
             continue
-        streamed = ops.select(Call.of(graph, node), ("rows",))
+        streamed = ops.row_form(Call.of(graph, node), kernel)
         task = make_task(graph, roots, sizes, index, kernel)
-        found.append((task, make_task(graph, roots, sizes, index, streamed) if streamed.arch else task))
+        found.append((task, make_task(graph, roots, sizes, index, streamed) if streamed is not kernel else task))
     return found
 
 

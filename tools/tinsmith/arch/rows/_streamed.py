@@ -18,6 +18,7 @@ class Streamed(Op):
     """Base of kernels that read every input row once, keep sums, and write all their output in the last step."""
 
     arch = "rows"
+    by_rows = True
 
     def has_rows(self, call: Call) -> bool:
         """Whether the input has several rows: with a single one the ordinary kernel sees as little of it, and
