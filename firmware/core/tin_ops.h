@@ -428,6 +428,9 @@ typedef struct tin_depthwise_conv_2d_dsp_params {
 #ifndef TIN_DEPTHWISE_CONV_2D_DSP_TRIPLES /* stride 2, and rows one by one */
 #define TIN_DEPTHWISE_CONV_2D_DSP_TRIPLES 1
 #endif
+#ifndef TIN_DEPTHWISE_CONV_2D_DSP_ROWS /* rows one by one */
+#define TIN_DEPTHWISE_CONV_2D_DSP_ROWS 1
+#endif
 #ifndef TIN_DEPTHWISE_CONV_2D_DSP_STRIDE2 /* stride 2 along the lines */
 #define TIN_DEPTHWISE_CONV_2D_DSP_STRIDE2 1
 #endif

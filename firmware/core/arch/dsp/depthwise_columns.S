@@ -120,6 +120,7 @@
         LANES   r10, r10, 8
         LANES   r6, r6, 8
         pkhtb   r11, r14, r6, asr #16
+        bfi     r11, r3, #16, #1
         ldrd    r4, r5, [r2], #8
         strd    r4, r5, [r0, #20]
         stmia   r0, {r7-r11}

@@ -46,15 +46,15 @@ typedef struct tin_dw_beside {
     int32_t unused[6];
 } tin_dw_beside;
 
-/* Loops make four turns a round, and one turn for each output; but with stride 1 the last output is made behind them. */
+/* Loops make four turns a round, and one turn for each output; with stride 1 the last output is made behind them. */
 static inline uint32_t tin_dw_rounds(int32_t turns) { return ((uint32_t)(turns + 3) / 4 - 1) << 17; }
 /* Where a loop is entered. */
 static inline int32_t tin_dw_entry(int32_t turns) { return turns == 0 ? 4 : turns & 3; }
 
 /* tin_dw_STRIDE_SLOTHALF: outputs of some channels, up to the one that is marked as last. STRIDE is that along the
- * line; SLOT the one of two neighbouring words that is the pair; HALF the one of the other that is the single (l, h).
- * The first output of the first channel goes to `out`, or, if `entry` is odd, `step` bytes behind it; channels lie one
- * byte apart, outputs `step` bytes. `_away` and `_wide` are for channels of that kind. */
+ * line; SLOT is the one of two neighbouring words that is the pair; HALF the one of the other that is the single (low
+ * or high). The first output of the first channel goes to `out`, or, if `entry` is odd, `step` bytes behind it;
+ * channels lie one byte apart, outputs `step` bytes. `_away` and `_wide` are for channels of that kind. */
 #define TIN_DW_LINES(kind)                                                                           \
     void tin_dw_1_0l##kind(const tin_dw_channel *channel, int8_t *out, int32_t step, int32_t entry); \
     void tin_dw_1_1l##kind(const tin_dw_channel *channel, int8_t *out, int32_t step, int32_t entry); \
@@ -80,7 +80,7 @@ void tin_dw_triples_2(uint32_t *columns, const int8_t *a, const int8_t *b, const
 
 /* Everything of `count` channels but their columns, with singles in the third line; tin_dw_both also with singles in
  * the first line, four channels on. `weights` has bytes w0 w1 w1 w2 across for each of 3 taps along the line, `scales`
- * the multiplier and start. */
+ * the multiplier and start. tin_dw_third marks every other channel, and the last one, as the last of a run. */
 void tin_dw_third(tin_dw_channel *channel, const int8_t *weights, const int32_t *scales, int32_t count,
                   uint32_t rounds);
 void tin_dw_both(tin_dw_channel *channel, const int8_t *weights, const int32_t *scales, int32_t count,

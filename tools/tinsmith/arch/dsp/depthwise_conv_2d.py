@@ -29,6 +29,7 @@ class DepthwiseConv2DDsp(DepthwiseConv2D):
     parts: ClassVar[Mapping[str, str]] = {
         "pairs": "stride 1",
         "triples": "stride 2, and rows one by one",
+        "rows": "rows one by one",
         "stride2": "stride 2 along the lines",
         "away": "channels whose second rounding matters below zero",
         "wide": "channels with a scale of 1/8 to 1/2",
@@ -99,6 +100,7 @@ class DepthwiseConv2DDsp(DepthwiseConv2D):
         used = {
             "pairs": plan.pairs,
             "triples": not plan.pairs,
+            "rows": plan.by_row,
             "stride2": plan.along.stride == 2,
             "away": AWAY in kind,
             "wide": WIDE in kind,
