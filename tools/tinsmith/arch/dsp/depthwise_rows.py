@@ -15,6 +15,7 @@ class DepthwiseConv2DDspRows(DepthwiseConv2DDsp):
     three rows of any ring are all that it reads. It keeps nothing, so that a call costs the same for few rows as for
     many; where the whole image is at hand, the other form is faster."""
 
+    by_rows = True
     ring_parts: ClassVar[frozenset[str] | None] = frozenset()
 
     def find_lines(self, call: Call) -> Lines | None:
