@@ -105,8 +105,9 @@ class Problem:
         return Flow(tasks, self.counts, whole, self.fed if start == 0 else (), steps)
 
     def width(self, task: Task) -> int:
-        """Pixels of output that a step computes."""
-        shape = task.call.y.shape
+        """Pixels that a step computes, or of an input row that it consumes."""
+        consumes = task.steps > len(task.done)
+        shape = (task.call.x if consumes else task.call.y).shape
         return shape[2] if len(shape) == 4 else 1
 
     def segment(self, low: int, high: int) -> Segment:

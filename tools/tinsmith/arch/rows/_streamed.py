@@ -19,6 +19,7 @@ class Streamed(Op):
 
     arch = "rows"
     by_rows = True
+    ring_parts: ClassVar[frozenset[str] | None] = frozenset()
 
     def has_rows(self, call: Call) -> bool:
         """Whether the input has several rows: with a single one the ordinary kernel sees as little of it, and
