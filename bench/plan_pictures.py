@@ -21,7 +21,7 @@ from tinsmith.timeline import Timeline
 NAME, TARGET = "vww96_int8", "cortex-m4"
 MODEL = suite.MODELS[NAME]
 FILE = "plan-vww96.svg"
-WAYS = {"balanced": "layer by layer (--optimize balanced)", "ram": "row by row (--optimize ram)"}
+WAYS = {"speed": "layer by layer (--optimize speed)", "ram": "row by row (--optimize ram)"}
 
 
 def drawn() -> dict[str, str]:
