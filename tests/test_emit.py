@@ -219,12 +219,12 @@ def test_another_version_of_the_core_is_refused(tmp_path: Path) -> None:
     needs.programs("gcc")
     shutil.copytree(CORE, tmp_path / "core")
     tin = tmp_path / "core" / "tin.h"
-    tin.write_text(tin.read_text().replace("#define TIN_API_VERSION 1", "#define TIN_API_VERSION 2"))
+    tin.write_text(tin.read_text().replace("#define TIN_API_VERSION 2", "#define TIN_API_VERSION 3"))
     write(linked(plan(one_of_each()), "net"), tmp_path)
     command = ["gcc", "-std=c99", "-fsyntax-only", f"-I{tmp_path}/core", f"-I{tmp_path}", str(tmp_path / "net.c")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (
-        done.returncode and "net.h was generated for version 1 of the Tinsmith core; generate it again" in done.stderr
+        done.returncode and "net.h was generated for version 2 of the Tinsmith core; generate it again" in done.stderr
     )
 
 

@@ -199,28 +199,38 @@ def test_arenas_of_public_models_do_not_grow(name: str, zoo: Path) -> None:
     assert planned.arena_bytes <= CEILINGS[name]
 
 
-@streamed
-def test_arenas_are_exact(stream: int | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["layers", "rows", "fed"])
+def test_arenas_are_exact(way: str, tmp_path: Path) -> None:
     """Under the address and undefined-behaviour sanitizers, in memory of exactly NAME_ARENA_BYTES: the generated C
     refuses a byte less and a misaligned arena, touches nothing outside, and computes what numpy does."""
     needs.programs("gcc")
     rng = np.random.default_rng(6)
-    chosen = graphs(25, 4)
-    fed = [inputs_of(graph, rng) for graph in chosen]
-    program = build_all(chosen, tmp_path, stream)
-    data = b"".join(value.tobytes() for values in fed for value in values)
+    chosen = graphs(25, 4) if way != "fed" else [g for g in graphs(100, 4) if takes_rows(g)]
+    assert len(chosen) > 12
+    given = [inputs_of(graph, rng) for graph in chosen]
+    program = build_all(chosen, tmp_path, way)
+    data = b"".join(value.tobytes() for values in given for value in values)
     environment = {"ASAN_OPTIONS": "detect_leaks=0"}
     done = subprocess.run([program], input=data, capture_output=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr.decode()[-3000:]
-    expected = [parity.numpy_outputs(graph, values) for graph, values in zip(chosen, fed, strict=True)]
+    expected = [parity.numpy_outputs(graph, values) for graph, values in zip(chosen, given, strict=True)]
     assert done.stdout == b"".join(value.tobytes() for values in expected for value in values)
 
 
-def build_all(chosen: Sequence[Graph], folder: Path, stream: int | None) -> Path:
+def takes_rows(graph: Graph) -> bool:
+    try:
+        plan(graph, fed=True)
+    except Unsupported:
+        return False
+    return True
+
+
+def build_all(chosen: Sequence[Graph], folder: Path, way: str) -> Path:
     """One program of all models and the fixture's main()."""
     includes, entries = [], []
     for i, graph in enumerate(chosen):
-        for name, text in linked(plan(graph, pixels=stream), f"g{i}").items():
+        planned = plan(graph, pixels=None if way == "layers" else 1, fed=way == "fed")
+        for name, text in linked(planned, f"g{i}").items():
             (folder / name).write_text(text)
         includes.append(f'#include "g{i}.h"\n')
         entries.append(f"&g{i}_model")
@@ -260,3 +270,14 @@ def test_a_budget_that_cannot_be_met_says_by_how_much() -> None:
     least = min(plan(graph, ram=None, pixels=p).arena_bytes for p in (32, 16, 8, 4, 1))
     with pytest.raises(BudgetMissed, match=rf"needs {least:,} bytes of arena, 4 more than the budget of {least - 4:,}"):
         plan(graph, ram=least - 4)
+
+
+def test_freak_tensors_of_countless_rows_are_planned_at_once() -> None:
+    """Rows of so many are not looked at one by one."""
+    b = Builder(np.random.default_rng(0))
+    x = b.input(3, 32767, 2, 7)
+    x = b.add("LOOKUP", b.attrs("LOOKUP"), [x, b.constant(np.arange(256).astype(np.int8))])
+    for pixels in (None, 1):
+        planned = plan(b.graph(x), pixels=pixels)
+        audit(planned)
+        assert planned.arena_bytes == 3 * 32767 * 2 * 7 and len(planned.runs) == 1

@@ -18,7 +18,7 @@ extern "C" {
 
 /* Version of the interface between generated code and the core. Generated files refuse to compile
  * against another major version. */
-#define TIN_API_VERSION 1
+#define TIN_API_VERSION 2
 
 /* Results. Zero is success and errors are negative, so `if (status < 0)` catches them all. */
 typedef enum tin_status {
@@ -47,6 +47,13 @@ typedef enum tin_status {
 #define TIN_ON_NODE(index) ((void)0)
 #endif
 
+/* Keeps a function one of its own, so that analyses of the stack can name it. */
+#if defined(__GNUC__)
+#define TIN_OUTLINE __attribute__((noinline))
+#else
+#define TIN_OUTLINE
+#endif
+
 /* States what a kernel relies on. Empty unless a build defines it; the emulator harness does. */
 #ifndef TIN_ASSERT
 #define TIN_ASSERT(condition) ((void)0)
@@ -55,11 +62,16 @@ typedef enum tin_status {
 /* Element types of model inputs and outputs. */
 typedef enum tin_type { TIN_INT8 = 1, TIN_UINT8 = 2, TIN_INT16 = 3, TIN_INT32 = 4, TIN_FLOAT32 = 5 } tin_type;
 
+/* Writes row `row` of a model's input to `to`, all of its bytes. Called by models that take their input row by
+ * row: for each row in rising order, from row 0 to the last one that the model needs. `to` lies in the arena and
+ * is aligned as the elements are; what a row holds is not kept, so the model asks for each row once a run. */
+typedef void tin_row_source(void *context, int32_t row, void *to);
+
 /* One input or output of a model: real = scale * (quantized - zero_point). Scale is 0 where the
  * tensor is not quantized. */
 typedef struct tin_tensor_info {
     const char *name;
-    uint32_t offset;    /* bytes from the start of the arena */
+    uint32_t offset;    /* bytes from the start of the arena; 0 for an input that comes row by row */
     uint32_t bytes;     /* size of the whole tensor */
     tin_type type;
     int32_t rank;
@@ -79,6 +91,9 @@ typedef struct tin_model {
     const tin_tensor_info *inputs;
     const tin_tensor_info *outputs;
     tin_status (*run)(void *arena, size_t arena_bytes); /* check the arena, run all nodes once */
+    /* Of a model that takes its input row by row, else 0 and NULL; `run` is NULL then. */
+    uint32_t input_rows;
+    tin_status (*run_rows)(void *arena, size_t arena_bytes, tin_row_source *source, void *context);
 } tin_model;
 
 #ifdef __cplusplus

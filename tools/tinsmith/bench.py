@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,17 @@ from typing import Any
 from . import emulate, ops
 from .errors import TargetError
 from .measure.cycles import Cycles, applies, estimate
-from .measure.retired import Counter, Counts
+from .measure.retired import Counter, Counts, merged
 from .measure.sizes import flash
 from .measure.stack import worst_case
 from .ops import Call
 from .pipeline import Compiled, api, build_model, joined
 from .plan.schedule import FEED
 from .samples import fixed
+
+# The one call through a pointer that generated code makes, if the input comes row by row. What the source of rows takes
+# is not known here, so it counts nothing.
+FEED_CALL: Mapping[str, Sequence[str]] = {"need_input": ()}
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,8 @@ class Cost:
     """Figures of one model on one target.
 
     Instructions are retired ones in QEMU: the same binary gives the same count everywhere, and they
-    are no latency. They include opening the model, which is all the set-up there is.
+    are no latency. They include opening the model, which is all the set-up there is. For an input that comes row by
+    row, instructions and stack are without what the source of rows does.
     """
 
     model: str
@@ -66,14 +72,15 @@ def bench(compiled: Compiled) -> Cost:
         counted = build_model(compiled, Path(folder, "count"), instrument="count")
         with Counter(counted.output) as counter:
             emulate.run(counted, [joined([fixed(graph[n]) for n in graph.inputs])], qemu_args=counter.qemu_args)
-            counts = counter.regions()[-1]
+            counts = merged(counter.regions())
         cycles = estimate(counted.output, counts) if applies(target.flags) else None
         # Sizes and stack are those of the code that ships, which has no hooks in it.
         shipped = build_model(compiled, Path(folder, "ship"), instrument="none")
         assert shipped.map_file is not None
         model_objects = sorted((shipped.objects / "model").glob("*.o"))
         sizes = flash(shipped.map_file, model_objects, api(compiled))
-        stack = worst_case(shipped.output, sorted((shipped.objects / "model").glob("*.ci")), f"{compiled.name}_run")
+        graphs = sorted((shipped.objects / "model").glob("*.ci"))
+        stack = worst_case(shipped.output, graphs, api(compiled)[1], FEED_CALL if compiled.plan.fed else {})
     layers = layer_costs(compiled, counts, cycles)
     return Cost(
         compiled.name, target.name, compiled.mode.name, counts.total, sum(layer.macs for layer in layers),

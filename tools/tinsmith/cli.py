@@ -12,6 +12,7 @@ import typer
 from . import __version__, modes, show, show_plan, targets
 from .bench import bench as measure
 from .cli_base import (
+    FeedOption,
     JsonOption,
     ModelArgument,
     NameOption,
@@ -61,6 +62,7 @@ def compile(
     name: NameOption = None,
     optimize: OptimizeOption = modes.DEFAULT,
     ram: RamOption = None,
+    feed_rows: FeedOption = False,
     dump: Annotated[bool, typer.Option(help="Print the graph after every pass, and the memory plan.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -68,7 +70,7 @@ def compile(
 
     Compile them together with the kernels in firmware/core/ops. The same model gives the same bytes.
     """
-    compiled = compile_model(model, targets.load(target), name, optimize, budget(ram))
+    compiled = compile_model(model, targets.load(target), name, optimize, budget(ram), feed_rows)
     if dump:
         print_dump(compiled)
     paths = write_files(compiled.files, out_dir)
@@ -87,6 +89,7 @@ def summary(compiled: Compiled) -> dict[str, Any]:
         "model": compiled.name,
         "arena_bytes": compiled.plan.arena_bytes,
         "scratch_bytes": compiled.plan.scratch_bytes,
+        "feed_rows": bool(compiled.plan.fed),
     }
 
 
@@ -98,13 +101,14 @@ def build(
     name: NameOption = None,
     optimize: OptimizeOption = modes.DEFAULT,
     ram: RamOption = None,
+    feed_rows: FeedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compile, then build a shared library (host) or a firmware ELF for the target's emulator.
 
     The firmware answers requests with the model's outputs; `tinsmith run` is its other end.
     """
-    compiled = compile_model(model, targets.load(target), name, optimize, budget(ram))
+    compiled = compile_model(model, targets.load(target), name, optimize, budget(ram), feed_rows)
     built = build_model(compiled, out_dir)
     machine = built.emulator.machine if built.emulator else None
     value = {**summary(compiled), "target": target, "output": str(built.output), "machine": machine}
@@ -120,6 +124,7 @@ def plan(
         Path | None, typer.Option("--out", "-o", help="Draw the plan: FILE.svg or FILE.png.", show_default=False)
     ] = None,
     ram: RamOption = None,
+    feed_rows: FeedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what lies where in the arena, from when to when, and which layers run row by row.
@@ -131,9 +136,9 @@ def plan(
     if picture:
         check_picture(picture)
     try:
-        compiled = compile_model(model, targets.load(target), optimize=optimize, ram=limit)
+        compiled = compile_model(model, targets.load(target), optimize=optimize, ram=limit, feed_rows=feed_rows)
     except BudgetMissed:
-        compiled = compile_model(model, targets.load(target), optimize="ram")
+        compiled = compile_model(model, targets.load(target), optimize="ram", feed_rows=feed_rows)
     line = Timeline.of(compiled.plan)
     if picture:
         title = f"{model.stem} on {target}, optimized for {compiled.mode.name}"
@@ -163,13 +168,14 @@ def run(
     ] = [],  # noqa: B006
     saturate: SaturateOption = False,
     optimize: OptimizeOption = modes.DEFAULT,
+    feed_rows: FeedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run inferences on the host or in the target's emulator.
 
     Float arrays are quantized with the model's own scale; integer arrays pass as they are.
     """
-    compiled = compile_model(model, targets.load(target), optimize=optimize)
+    compiled = compile_model(model, targets.load(target), optimize=optimize, feed_rows=feed_rows)
     graph = compiled.plan.graph
     if output and len(output) != len(graph.outputs):
         raise InputError(f"the model has {len(graph.outputs)} outputs, {len(output)} --output files were given")
@@ -212,13 +218,14 @@ def verify(
     seed: Annotated[int, typer.Option(help="Of the random samples.")] = 0,
     inputs: Annotated[list[Path], typer.Option("--input", "-i", help="Further samples, as for `run`.")] = [],  # noqa: B006
     optimize: OptimizeOption = modes.DEFAULT,
+    feed_rows: FeedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare a target with the official TensorFlow Lite Micro runtime, byte for byte.
 
     Exits with 1 and names the first layer that differs if a single byte does.
     """
-    compiled = compile_model(model, targets.load(target), optimize=optimize)
+    compiled = compile_model(model, targets.load(target), optimize=optimize, feed_rows=feed_rows)
     given: list[Sample] = from_files(compiled.source, inputs) if inputs else []
     with progress(as_json) as bar:
         task = bar.add_task(f"{compiled.name} on {target}", total=None)
@@ -233,6 +240,7 @@ def bench(
     models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help=".tflite files.", show_default=False)],
     target: TargetOption = "cortex-m4",
     optimize: OptimizeOption = modes.DEFAULT,
+    feed_rows: FeedOption = False,
     layers: Annotated[bool, typer.Option(help="Show every layer.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -246,7 +254,7 @@ def bench(
     costs = []
     with progress(as_json) as bar:
         for path in bar.track(models, description=f"measuring on {target}"):
-            costs.append(measure(compile_model(path, chosen, optimize=optimize)))
+            costs.append(measure(compile_model(path, chosen, optimize=optimize, feed_rows=feed_rows)))
     report(as_json, [c.as_dict() for c in costs], lambda: show.costs(out, costs, layers))
 
 

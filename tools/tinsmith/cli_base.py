@@ -49,6 +49,9 @@ RamOption = Annotated[
         help="Most RAM for the arena, such as 16K: layers then run row by row as far as that takes.", show_default=False
     ),
 ]
+FeedOption = Annotated[
+    bool, typer.Option("--feed-rows", help="The model takes its input row by row, as cameras and microphones give it.")
+]
 
 
 def budget(ram: str | None) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,26 +49,28 @@ class Compiled:
 
 
 def compile_model(
-    path: Path, target: Target, name: str | None = None, optimize: str = modes.DEFAULT, ram: int | None = None
-) -> Compiled:
+    path: Path, target: Target, name: str | None = None, optimize: str = modes.DEFAULT, ram: int | None = None,
+    feed_rows: bool = False,
+) -> Compiled:  # fmt: skip
     """Loads, lowers, plans and writes a model (.tflite) for a target's kernels.
 
     `name` prefixes everything in the generated C; by default it is made from the file's name. `optimize` is one of
-    modes.MODES; `ram` is a budget for the arena, in bytes.
-    Raises BudgetMissed if the model does not fit it, ModelError for damaged files and Unsupported for models that cannot
-    be compiled.
+    modes.MODES; `ram` is a budget for the arena, in bytes. With `feed_rows`, the model takes its input row by row.
+    Raises BudgetMissed if the model does not fit its budget, ModelError for damaged files and Unsupported for models
+    that cannot be compiled.
     """
     source = load_file(path)
     symbol = identifier(name or path.stem)
-    return compile_graph(lower(source), source, path, target, symbol, modes.mode(optimize), ram)
+    return compile_graph(lower(source), source, path, target, symbol, modes.mode(optimize), ram, feed_rows)
 
 
 def compile_graph(
-    graph: Graph, source: Graph, path: Path, target: Target, name: str, mode: Mode, ram: int | None = None
-) -> Compiled:
+    graph: Graph, source: Graph, path: Path, target: Target, name: str, mode: Mode, ram: int | None = None,
+    feed_rows: bool = False,
+) -> Compiled:  # fmt: skip
     """Plans and writes a lowered graph; `source` is what it was made from."""
     kernels = ops.choose(graph, target.kernels if mode.special_kernels else (), mode.least_share)
-    planned = plan(graph, kernels, mode.pixels, ram)
+    planned = plan(graph, kernels, mode.pixels, ram, feed_rows)
     audit(planned)
     return Compiled(name, path, target, mode, source, planned, linked(planned, name, mode.specialised))
 
@@ -117,13 +119,13 @@ def build_model(
     return toolchain.build(
         target, sources, [folder], folder / f"{compiled.name}{'.elf' if target.emulators else '.so'}",
         kind=kind, optimize=compiled.mode.flag, instrument=instrument, sanitize=sanitize, keep=api(compiled),
-        defines=[*toolchain.infer_defines(compiled.name), *kernel_defines(compiled)],
+        defines=[*toolchain.infer_defines(compiled.name, compiled.plan.fed_bytes), *kernel_defines(compiled)],
     )  # fmt: skip
 
 
-def api(compiled: Compiled) -> list[str]:
-    """The functions that firmware calls."""
-    return [f"{compiled.name}_open", f"{compiled.name}_run"]
+def api(compiled: Compiled) -> tuple[str, str]:
+    """The functions that firmware calls: the first opens, the second computes."""
+    return f"{compiled.name}_open", f"{compiled.name}_run{'_rows' if compiled.plan.fed else ''}"
 
 
 class Runner(Protocol):
@@ -203,6 +205,7 @@ def joined(values: Values) -> bytes:
     return b"".join(np.ascontiguousarray(v).tobytes() for v in values)
 
 
+ROW_SOURCE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p)  # tin_row_source
 GUARD = 64  # bytes behind the arena that a run must leave alone
 
 
@@ -232,15 +235,32 @@ class HostRunner:
     def run(self, samples: Sequence[Values]) -> list[list[Array]]:
         return [self.run_one(sample) for sample in samples]
 
-    def run_one(self, sample: Values) -> list[Array]:
-        graph = self.compiled.plan.graph
+    def run_one(self, sample: Values, before_row: Callable[[], None] = lambda: None) -> list[Array]:
+        """The outputs. `before_row` is called before each row of an input that comes row by row."""
+        graph, fed = self.compiled.plan.graph, self.compiled.plan.fed
         self.memory[self.arena_bytes :] = 0xA5
         for name, value in zip(graph.inputs, sample, strict=True):
-            self.view(name)[:] = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
-        self.function("run")(ctypes.byref(self.model))
+            if name not in fed:
+                self.view(name)[:] = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+        if fed:
+            self.run_rows(joined(sample), before_row)
+        else:
+            self.function("run")(ctypes.byref(self.model))
         if (self.memory[self.arena_bytes :] != 0xA5).any():
             raise TargetError(f"{self.compiled.name} wrote behind its arena of {self.arena_bytes} bytes")
         return split(b"".join(self.view(n).tobytes() for n in graph.outputs), graph, graph.outputs)
+
+    def run_rows(self, data: bytes, before_row: Callable[[], None]) -> None:
+        """Feeds an input as the model asks for it; each row goes where the model says."""
+        plan = self.compiled.plan
+        nbytes = plan.sizes[plan.fed[0]][1]
+
+        def source(_: int | None, row: int, to: int) -> None:
+            before_row()
+            ctypes.memmove(to, data[row * nbytes : (row + 1) * nbytes], nbytes)
+
+        callback = ROW_SOURCE(source)
+        self.function("run_rows")(ctypes.byref(self.model), callback, None)
 
     def view(self, name: str) -> Array:
         """The bytes of a tensor in the arena."""
@@ -249,19 +269,28 @@ class HostRunner:
 
     def snapshots(self, sample: Values) -> Sequence[bytes]:
         arenas: list[bytes] = []
+        computed = False  # whether a kernel has run since the last snapshot
+
+        def look() -> None:
+            nonlocal computed
+            if computed:
+                arenas.append(self.memory[: self.arena_bytes].tobytes())
+            computed = False
 
         def on_node(_: int) -> None:
-            arenas.append(self.memory[: self.arena_bytes].tobytes())
+            nonlocal computed
+            look()
+            computed = True  # as soon as the hook returns
 
         hook_type = ctypes.CFUNCTYPE(None, ctypes.c_int)
         hook = hook_type(on_node)
         pointer = ctypes.c_void_p.in_dll(self.library, "tin_node_hook")
         pointer.value = ctypes.cast(hook, ctypes.c_void_p).value
         try:
-            self.run_one(sample)
+            self.run_one(sample, look)
         finally:
             pointer.value = None
-        return arenas[1:]  # the first call of the hook is before anything ran
+        return arenas
 
     def trace(self, sample: Values) -> dict[str, Array]:
         return node_outputs(self.compiled, self.snapshots(sample))

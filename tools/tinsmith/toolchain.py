@@ -54,9 +54,13 @@ class Built:
     commands: tuple[Command, ...]  # in the order in which they ran
 
 
-def infer_defines(name: str) -> Command:
-    """The macros that make firmware/apps/infer run the generated model NAME.h, NAME.c."""
+def infer_defines(name: str, fed_bytes: int = 0) -> Command:
+    """The macros that make firmware/apps/infer run the generated model NAME.h, NAME.c.
+
+    `fed_bytes` are those of an input that the model takes row by row; the application keeps it for it.
+    """
     return (
+        *([f"TIN_MODEL_FED_BYTES={fed_bytes}"] if fed_bytes else []),
         f"TIN_MODEL={name}_model",
         f'TIN_MODEL_HEADER="{name}.h"',
         f"TIN_MODEL_ARENA_BYTES={name.upper()}_ARENA_BYTES",

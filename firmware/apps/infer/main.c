@@ -1,7 +1,8 @@
 /* Runs a compiled model on the samples of a request and answers with its outputs.
  *
  * The build names the model: TIN_MODEL_HEADER (its header, quoted), TIN_MODEL (its description) and
- * TIN_MODEL_ARENA_BYTES. All numbers of the protocol are little-endian u32:
+ * TIN_MODEL_ARENA_BYTES; for a model that takes its input row by row also TIN_MODEL_FED_BYTES, the bytes of all
+ * rows. All numbers of the protocol are little-endian u32:
  *
  *   request    magic, flags, samples, bytes of all inputs of one sample; then for each sample the
  *              inputs' bytes in the model's order
@@ -32,6 +33,15 @@ static struct {
 } TIN_ALIGNED(8) memory;
 
 static uint32_t flags;
+static int computed; /* whether a kernel has run since the arena was last traced */
+
+#ifdef TIN_MODEL_FED_BYTES
+/* The camera's part: a whole sample, and the row that must be asked for next. */
+static struct {
+    uint8_t data[TIN_MODEL_FED_BYTES];
+    int32_t next;
+} fed TIN_ALIGNED(4);
+#endif
 
 void tin_count_begin(void);
 void tin_count_end(void);
@@ -69,14 +79,24 @@ static void check_guards(void)
     }
 }
 
+/* Writes the arena as the last call of a kernel left it. */
+static void trace(void)
+{
+    if (flags & FLAG_TRACE && computed)
+        port_write(memory.arena, TIN_MODEL_ARENA_BYTES);
+    computed = 0;
+}
+
 /* A guard is checked before the next node's index is stored, so that a report names the culprit. */
 __attribute__((noinline)) void tin_on_node(int index)
 {
 #ifdef PORT_ASSERT
     check_guards();
 #endif
-    if (flags & FLAG_TRACE && tin_node >= 0) /* -1 before the first call of a kernel */
-        port_write(memory.arena, TIN_MODEL_ARENA_BYTES);
+    if (flags & FLAG_TRACE) { /* counted builds must not jump back and forth in here */
+        trace();
+        computed = 1; /* as soon as this function returns */
+    }
     tin_node = index;
 }
 
@@ -94,6 +114,32 @@ static uint32_t total_bytes(const tin_tensor_info *tensors, uint32_t count)
     return bytes;
 }
 
+#ifdef TIN_MODEL_FED_BYTES
+/* Gives a row to the model. What that takes is the source's, and is not counted. */
+static void feed(void *context, int32_t row, void *to)
+{
+    const uint32_t bytes = TIN_MODEL_FED_BYTES / TIN_MODEL.input_rows;
+    const uint8_t *const from = fed.data + (uint32_t)row * bytes;
+    tin_count_end();
+    trace();
+    if (context != &fed || row != fed.next++ || (uint32_t)row >= TIN_MODEL.input_rows)
+        fail("feed", "the model did not ask for the rows of its input in order");
+    for (uint32_t i = 0; i < bytes; i++)
+        ((uint8_t *)to)[i] = from[i];
+    tin_count_begin();
+}
+#endif
+
+static tin_status call_model(const tin_model *model)
+{
+#ifdef TIN_MODEL_FED_BYTES
+    fed.next = 0;
+    return model->run_rows(memory.arena, TIN_MODEL_ARENA_BYTES, feed, &fed);
+#else
+    return model->run(memory.arena, TIN_MODEL_ARENA_BYTES);
+#endif
+}
+
 /* Runs the model once and returns its status. What it used of the stack goes to *worst. */
 static tin_status measured_run(const tin_model *model, uint32_t *worst)
 {
@@ -101,7 +147,7 @@ static tin_status measured_run(const tin_model *model, uint32_t *worst)
     uint32_t used;
     port_stack_paint();
     tin_count_begin();
-    status = model->run(memory.arena, TIN_MODEL_ARENA_BYTES);
+    status = call_model(model);
     tin_count_end();
     used = port_stack_used();
     if (used > *worst)
@@ -118,8 +164,13 @@ static tin_status run_sample(const tin_model *model, uint32_t *worst)
         noise = noise * 1664525u + 1013904223u;
         memory.arena[i] = (uint8_t)(noise >> 24);
     }
+#ifdef TIN_MODEL_FED_BYTES
+    read_exactly(fed.data, sizeof fed.data);
+#else
     for (uint32_t i = 0; i < model->input_count; i++)
         read_exactly(memory.arena + model->inputs[i].offset, model->inputs[i].bytes);
+#endif
+    computed = 0;
     status = measured_run(model, worst);
     tin_node = -1;
     check_guards();

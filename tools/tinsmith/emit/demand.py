@@ -42,7 +42,8 @@ class Order:
         for read in self.plan.tasks[index].reads:
             producer = self.producer(read.buffer)
             if producer is None and read.buffer in self.plan.fed:
-                found.append(("input", self.steps_needed(read, range(len(self.plan.graph[read.buffer].shape)))))
+                # A row is fetched in one step.
+                found.append(("input", self.steps_needed(read, range(self.plan.sizes[read.buffer][0]))))
             elif producer is not None and read.buffer not in self.plan.cuts:
                 found.append((self.names[producer], self.steps_needed(read, self.plan.tasks[producer].done)))
         return list(dict.fromkeys(found))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from .demand import Order
 from .memory_map import memory_map
 from .render import C_TYPES, c_float, c_integer, c_string, c_values, identifier, render, safe_comment
 
-API_VERSION = 1  # TIN_API_VERSION
+API_VERSION = 2  # TIN_API_VERSION
 TIN_TYPES = {
     "int8": "TIN_INT8",
     "uint8": "TIN_UINT8",
@@ -64,7 +64,7 @@ def linked(plan: Plan, name: str, specialised: bool = False) -> dict[str, str]:
         "inputs": inputs, "outputs": outputs, "arrays": arrays.entries, "nodes": nodes,
         "streamed": order.streamed(), "calls": order.calls(), "comments": {n["name"]: n["comment"] for n in nodes},
         "memory_map": memory_map(plan), "packing": plan.packing,
-        "omitted": omitted,
+        "omitted": omitted, "feed": feed_entry(plan, inputs),
         "included": [s for s in plan.sources if s.endswith(".c")] if specialised else [],
     }  # fmt: skip
     return {
@@ -139,10 +139,23 @@ def io_entry(plan: Plan, tensor: Tensor, model: str, kind: str, index: int, take
     comment = f"{kind} {index} '{tensor.name}': {tensor.dtype} [{', '.join(shape)}]{real}"
     return {
         "accessor": accessor, "macro": accessor.upper(), "offset": plan.offset(tensor.name),
+        "fed": tensor.name in plan.fed,
         "elements": tensor.size, "bytes": tensor.nbytes, "ctype": C_TYPES[tensor.dtype.name],
         "type": TIN_TYPES[tensor.dtype.name], "rank": len(shape), "shape": ", ".join(shape) or "0",
         "scale": scale, "zero_point": tensor.zero_point if tensor.quant else 0,
         "string": c_string(tensor.name), "comment": safe_comment(comment),
+    }  # fmt: skip
+
+
+def feed_entry(plan: Plan, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """How the input comes row by row; None if it comes as a whole. `inputs` are io_entry's."""
+    if not plan.fed:
+        return None
+    (entry,), (name,) = inputs, plan.fed
+    buffer, (rows, row_bytes) = plan.buffer(name), plan.sizes[name]
+    return {
+        "macro": entry["macro"], "rows": rows, "row_bytes": row_bytes, "needed": plan.rows_fetched,
+        "held": buffer.rows, "offset": buffer.offset,
     }  # fmt: skip
 
 
@@ -165,8 +178,17 @@ def report(plan: Plan, name: str, arrays: Arrays, omitted: Sequence[str]) -> dic
         "defines": [f"{macro}=0" for macro in omitted],
         "inputs": [tensor_report(plan, graph[n]) for n in graph.inputs],
         "outputs": [tensor_report(plan, graph[n]) for n in graph.outputs],
+        "feed": feed_report(plan),
         "layers": [layer_report(plan, n) for n in graph.nodes if not ops.find(n.op).view],
     }
+
+
+def feed_report(plan: Plan) -> dict[str, int] | None:
+    """The rows of an input that comes row by row: how many, how many of them are asked for, bytes of each."""
+    if not plan.fed:
+        return None
+    rows, row_bytes = plan.sizes[plan.fed[0]]
+    return {"rows": rows, "rows_needed": plan.rows_fetched, "row_bytes": row_bytes}
 
 
 def tensor_report(plan: Plan, t: Tensor) -> dict[str, Any]:

@@ -95,6 +95,13 @@ def _retired(blocks: Blocks) -> int:
     return sum(block.retired for block in blocks)
 
 
+def merged(regions: Sequence[Counts]) -> Counts:
+    """Regions of one inference that was interrupted, as one. What follows an interruption is outside of all nodes until
+    the next node begins."""
+    nodes = [blocks for region in regions for blocks in (*region.per_node, region.after) if blocks]
+    return Counts(sum((region.before for region in regions), ()), tuple(nodes[:-1]), nodes[-1] if nodes else ())
+
+
 class Counter:
     """Counts what one run of an ELF file in QEMU retires.
 

@@ -13,8 +13,9 @@ from .. import ops
 from ..errors import Unsupported
 from ..graph import Graph, Node
 from ..ops import Op
+from . import feed
 from .lifetimes import SCRATCH, STATE, Buffer
-from .schedule import Run
+from .schedule import FEED, Run
 from .tasks import Rows, Task, find_roots, make_task, sizes_of
 
 __all__ = ["SCRATCH", "Buffer", "Plan", "Run", "find_roots", "plan", "scratch_name"]
@@ -82,6 +83,16 @@ class Plan:
         """How many of a tensor's `count` rows, as some kernel sees them, are in memory at a time."""
         return self.buffer(tensor).rows if self.is_ring(tensor) else count
 
+    @property
+    def fed_bytes(self) -> int:
+        """Bytes of all rows of the input if it comes row by row, else 0."""
+        return sum(self.graph[name].nbytes for name in self.fed)
+
+    @property
+    def rows_fetched(self) -> int:
+        """How many rows of the input are fetched, from the first on, if it comes row by row."""
+        return sum(run.node == FEED for run in self.runs)
+
     def scratch_offset(self, node: Node) -> int:
         return self.by_name[scratch_name(node)].offset
 
@@ -128,11 +139,16 @@ def plan(
     `kernels` is what ops.choose chose; by default portable kernels run. With `pixels`, layers may run row by row, in
     calls that compute at least so many pixels; otherwise they run one by one. `ram` is a budget in bytes: the plan is
     then the one that costs the least time of those that fit. With `fed`, the model's input comes row by row.
-    Raises Unsupported for models whose output does not depend on their input, BudgetMissed if no plan fits.
+    Raises Unsupported for models whose output does not depend on their input and for inputs that cannot come row by
+    row, BudgetMissed if no plan fits.
     """
     from .search import Wish, search
 
     for name in graph.outputs:
         if graph[name].data is not None:
             raise Unsupported(f"{graph.name}: the output {name!r} does not depend on the input")
-    return search(graph, ops.choose(graph, ()) if kernels is None else kernels, Wish(pixels, ram, fed))
+    if fed:
+        feed.check_graph(graph)
+    found = search(graph, ops.choose(graph, ()) if kernels is None else kernels, Wish(pixels, ram, fed))
+    feed.check_plan(found)
+    return found
