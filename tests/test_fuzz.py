@@ -121,6 +121,9 @@ def test_one_byte_beyond_the_arena_is_found(monkeypatch: pytest.MonkeyPatch, see
     needs.programs("gcc")
     exact = Plan.arena_bytes.fget  # type: ignore[attr-defined]
     monkeypatch.setattr(Plan, "arena_bytes", property(lambda plan: exact(plan) - 1))
+    audited = campaign.run(seeds, options(40))
+    assert {where for _, where in audited.findings} == {"Overwritten in audit.py:put"}
+    monkeypatch.setattr(judge, "audit", lambda plan: None)
     report = campaign.run(seeds, options(100, execute_every=4))
     assert {kind for kind, _ in report.findings} == {"sanitizer"}
     assert any("heap-buffer-overflow" in found.message for found in report.findings.values())

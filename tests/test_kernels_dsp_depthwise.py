@@ -15,9 +15,9 @@ from numpy.random import Generator
 
 from tinsmith import fixed
 from tinsmith.arch.dsp._depthwise import AWAY, FAST, POINT, SLOW, WIDE, lanes, lines, scales
-from tinsmith.arch.dsp.depthwise_rows import DepthwiseConv2DDspRows
 from tinsmith.arch.dsp._requant import Scaling
 from tinsmith.arch.dsp.depthwise_conv_2d import DepthwiseConv2DDsp
+from tinsmith.arch.dsp.depthwise_rows import DepthwiseConv2DDspRows
 from tinsmith.emit import linked
 from tinsmith.graph import Array, Graph, Quant, Tensor
 from tinsmith.interpret import interpret

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from fuzz.corpus import ROOT
-from fuzz.judge import Finding, TooSlow, innermost, limited, multiply_accumulates
-from tinsmith import emit, passes, plan
+from fuzz.judge import Finding, TooSlow, innermost, limited, multiply_accumulates, planned
+from tinsmith import emit
 from tinsmith.graph import Array, Graph, Tensor
 from tinsmith.interpret import interpret
 from tinsmith.passes.fold_constants import drop_shape_inputs
@@ -60,9 +60,13 @@ def worth_running(graph: Graph, data: bytes) -> bool:
 
 def kernels(folder: Path) -> list[str]:
     """Compiles all kernels into a folder; returns the object files."""
-    sources = sorted((CORE / "ops").glob("*.c"))
-    subprocess.run([*CFLAGS, "-c", *map(str, sources)], cwd=folder, check=True, capture_output=True, text=True)
-    return [str(folder / f"{s.stem}.o") for s in sources]
+    objects = []
+    for source in (CORE / "ops", CORE / "arch" / "rows"):
+        place, files = folder / source.name, sorted(source.glob("*.c"))
+        place.mkdir()
+        subprocess.run([*CFLAGS, "-c", *map(str, files)], cwd=place, check=True, capture_output=True, text=True)
+        objects += [str(place / f"{file.stem}.o") for file in files]
+    return objects
 
 
 class Bench:
@@ -99,7 +103,7 @@ class Bench:
 
     def build(self, names: Sequence[str], batch: Sequence[Candidate]) -> Path:
         for name, candidate in zip(names, batch, strict=True):
-            for file, text in emit.linked(plan.plan(passes.lower(candidate.graph)), name).items():
+            for file, text in emit.linked(planned(candidate.graph), name).items():
                 (self.path / file).write_text(text)
         externs = "".join(f"extern const tin_model {name}_model;\n" for name in names)
         models = ", ".join(f"&{name}_model" for name in names)

@@ -14,11 +14,12 @@ from types import FrameType
 
 import numpy as np
 
-from tinsmith import check, emit, ops, passes, plan
+from tinsmith import check, emit, modes, ops, passes, plan
 from tinsmith.errors import TinsmithError
 from tinsmith.graph import Graph
 from tinsmith.load import tflite
 from tinsmith.plan import packing
+from tinsmith.plan.audit import audit
 
 TIME_LIMIT = 2.0  # seconds of processor time for one input; who waits is noticed by the campaign
 SMALL_ARENA = 4 * 2**20  # bytes of activations; what is larger is read and checked, but not planned
@@ -74,12 +75,19 @@ def compiled(data: bytes) -> Judged | Finding:
         if sum(t.nbytes for t in graph.activations()) > SMALL_ARENA:
             return Judged(LARGE)
         try:
-            emit.linked(plan.plan(passes.lower(graph)), "fuzz")
+            emit.linked(planned(graph), "fuzz")
         except TinsmithError as error:
             return long_message(error, data) or Judged(UNSUPPORTED)
         return Judged(COMPILED, graph)
     except TinsmithError as error:
         return long_message(error, data) or Judged(REFUSED)
+
+
+def planned(graph: Graph) -> plan.Plan:
+    """The plan of the default mode, which tries layers and rows."""
+    found = plan.plan(passes.lower(graph), pixels=modes.mode(modes.DEFAULT).pixels)
+    audit(found)
+    return found
 
 
 def long_message(error: TinsmithError, data: bytes) -> Finding | None:

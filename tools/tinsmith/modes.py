@@ -24,7 +24,7 @@ class Mode:
 MODES: Mapping[str, Mode] = {
     mode.name: mode
     for mode in (
-        Mode("balanced", "fast kernels, shared by all layers, which run some rows at a time where that saves RAM", "-O2", True, 0.004, 32, False),
+        Mode("balanced", "fast kernels, shared by all layers; some rows at a time", "-O2", True, 0.004, 32, False),
         Mode("speed", "fast kernels, compiled anew for each layer where that helps", "-O3", True, 0.0, None, True),
         Mode("ram", "the smallest arena: layers run row by row", "-O2", True, 0.004, 1, False),
         Mode("size", "the smallest code: portable kernels", "-Os", False, 0.0, None, False),

@@ -10,18 +10,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..errors import TinsmithError
 from ..graph import Array
 from . import Plan, scratch_name
 from .lifetimes import STATE
 from .schedule import FEED, Run
-from .tasks import Read, Task
+from .tasks import MOST_ROWS, Read, Task
 
 NOBODY = -1
 
 
-class Overwritten(TinsmithError):
-    """A plan lets a kernel read bytes that are not what they should be."""
+class Overwritten(Exception):
+    """A plan lets a kernel read bytes that are not what they should be: a bug of the planner, and nothing else."""
 
 
 class Ledger:
@@ -111,6 +110,9 @@ def bytes_read(plan: Plan, task: Task, read: Read, steps: range) -> Iterator[tup
             yield start, end, row * (end - start)
         return
     (count, nbytes), offset = op.rows(task.call, tensor), plan.offset(tensor.name)
+    if task.steps > MOST_ROWS:
+        yield offset, offset + count * nbytes, 0
+        return
     for step in steps:
         low = op.first_input_row(task.call, read.index, step)
         end = count if low is None else min(count, op.last_input_row(task.call, read.index, step) + 1)

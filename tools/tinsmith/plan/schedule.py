@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from .tasks import Task
+from .tasks import MOST_ROWS, Task
 
 FEED = -1  # "node" of a run that fetches rows of the model's input
 
@@ -36,7 +36,9 @@ class Flow:
 
     def steps_a_call(self, task: Task) -> int:
         """Steps of one call: all where all that the task reads is there and all that it writes is wanted."""
-        return task.steps if self.is_layer(task) else min(task.steps, self.steps.get(task.node, 1))
+        if task.steps > MOST_ROWS or self.is_layer(task):
+            return task.steps
+        return min(task.steps, self.steps.get(task.node, 1))
 
     def is_layer(self, task: Task) -> bool:
         """Whether the task runs in one call."""

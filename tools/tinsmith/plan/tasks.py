@@ -16,6 +16,8 @@ from ..graph import Graph
 from ..ops import Call, Op
 from ..ops.base import image_rows
 
+MOST_ROWS = 2048  # of a tensor whose rows are planned; to look at every row of a freak would take minutes
+
 Window = tuple[int, int]  # first and last row
 Rows = tuple[int, int]  # how many, and bytes of each
 
@@ -26,7 +28,7 @@ class Read:
 
     buffer: str
     index: int  # of the node's input
-    windows: tuple[Window, ...]  # for each step
+    windows: tuple[Window, ...]  # for each step; one for all if there are more than MOST_ROWS
     aligned: bool  # whether the kernel can find its rows in a ring
 
     def last(self, first: int, end: int) -> int:
@@ -74,11 +76,11 @@ def find_roots(graph: Graph) -> dict[str, str]:
 
 
 def sizes_of(graph: Graph, roots: Mapping[str, str]) -> dict[str, Rows]:
-    """(rows, bytes a row) of each buffer: those of the view with the most rows."""
+    """(rows, bytes a row) of each buffer: those of the view with the most rows; a single one if these are too many."""
     found: dict[str, Rows] = {}
     for tensor, root in roots.items():
         found[root] = max(found.get(root, (0, 0)), image_rows(graph[tensor]))
-    return found
+    return {name: size if size[0] <= MOST_ROWS else (1, graph[name].nbytes) for name, size in found.items()}
 
 
 def make_task(graph: Graph, roots: Mapping[str, str], sizes: Mapping[str, Rows], index: int, op: Op) -> Task:
@@ -91,12 +93,12 @@ def make_task(graph: Graph, roots: Mapping[str, str], sizes: Mapping[str, Rows],
     )
     buffer, steps = roots[call.y.name], op.step_count(call)
     count, last = sizes[buffer][0], steps - 1
-    if op.rows(call, call.y) == sizes[buffer]:
+    if steps <= MOST_ROWS and op.rows(call, call.y) == sizes[buffer]:
         done = steps_of_rows(op, call, steps)
         born = done
     else:
         born, done = (0,) * count, (last,) * count
-    exact = all(op.separation(call, read.index) is not None for read in reads)
+    exact = steps <= MOST_ROWS and all(op.separation(call, read.index) is not None for read in reads)
     return Task(index, op, call, reads, buffer, born, done, exact)
 
 
@@ -110,6 +112,8 @@ def steps_of_rows(op: Op, call: Call, steps: int) -> tuple[int, ...]:
 
 def read_of(op: Op, call: Call, index: int, root: str, sizes: Mapping[str, Rows]) -> Read:
     (count, _), steps = sizes[root], op.step_count(call)
+    if steps > MOST_ROWS:
+        return Read(root, index, ((0, count - 1),), False)
     if op.rows(call, call.input(index)) != sizes[root]:
         return Read(root, index, ((0, count - 1),) * steps, False)
     first = [op.first_input_row(call, index, step) for step in range(steps)]
