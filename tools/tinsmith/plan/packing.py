@@ -14,7 +14,7 @@ from .lifetimes import Buffer
 
 ALIGNMENT = 4  # TIN_ARENA_ALIGN
 SEARCH_STEPS = 1500  # tries of the local search from each order of packing
-SEARCH_LIMIT = 8_000_000  # steps times buffers squared, so that large graphs do not wait
+SEARCH_LIMIT = 400_000_000  # steps times buffers to the third, so that large graphs do not wait
 
 Interval = tuple[int, int]  # open: its ends are allowed
 Forbidden = tuple[Interval, ...]  # of (offset of the other buffer - own offset), rising, apart from each other
@@ -91,7 +91,7 @@ def local_search(
     are fixed, so that a model always gets the same plan.
     """
     count, high, floor = len(order), frozenset[int](), max(b.nbytes for b in buffers)
-    for _ in range(min(SEARCH_STEPS, SEARCH_LIMIT // count**2 + 1) if count > 1 else 0):
+    for _ in range(min(SEARCH_STEPS, SEARCH_LIMIT // count**3 + 1) if count > 1 else 0):
         if best.size <= floor:
             break
         moved, new_order, new_high = rng.randrange(count), list(order), high
