@@ -1,5 +1,5 @@
 /* A vector times a matrix, four channels at a time, for cores with the DSP extension. Channels share words in pairs as
- * matrix.S explains; inputs are unpacked on the way, so nothing is stored.
+ * blocks.S explains; inputs are unpacked on the way, so nothing is stored.
  *
  * void tin_dsp_dense(const tin_dsp_dense *dense);
  *     r0 weights    r1 x    r2 its end    r4, r5 F, S of channels 0 and 1    r6, r7 of channels 2 and 3
