@@ -16,7 +16,7 @@ from ..graph import Graph
 from ..ops import Call, Op
 from ..ops.base import image_rows
 
-MOST_ROWS = 2048  # of a tensor whose rows are planned; to look at every row of a freak would take minutes
+MOST_ROWS = 256  # of a tensor whose rows are planned; to look at every row of a freak would take minutes
 
 Window = tuple[int, int]  # first and last row
 Rows = tuple[int, int]  # how many, and bytes of each
