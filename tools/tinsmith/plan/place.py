@@ -58,7 +58,7 @@ def make_buffers(graph: Graph, flow: Flow, past: History, holder: Mapping[str, s
         for name in (task.buffer, *(read.buffer for read in task.reads)):
             spans.setdefault(holder[name], []).append(task.node)
     found = []
-    outputs = {holder_of_output for holder_of_output in graph.outputs}
+    outputs = set(graph.outputs)
     for name, rows in past.rows.items():
         if holder[name] != name:
             continue
