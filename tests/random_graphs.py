@@ -10,8 +10,10 @@ import numpy as np
 from numpy.random import Generator
 
 from tinsmith import ops
+from tinsmith.errors import Unsupported
 from tinsmith.graph import Array, Graph, Node, Quant, Tensor
 from tinsmith.ops import Call
+from tinsmith.plan import plan
 
 QUANT = Quant((float(np.float32(0.05)),), (3,))
 
@@ -120,3 +122,12 @@ def random_step(b: Builder, alive: Sequence[str]) -> str:
     padded = b.pad(x, [(0, 0), (1, 1), (0, 2), (0, int(rng.integers(0, 2)))])
     fits = min(b.shape(padded)[1:3]) >= 3 and rng.random() < 0.5
     return b.conv(padded, 3, 3, padding="VALID") if fits else padded
+
+
+def takes_rows(graph: Graph) -> bool:
+    """Whether a model's input can come row by row."""
+    try:
+        plan(graph, fed=True)
+    except Unsupported:
+        return False
+    return True

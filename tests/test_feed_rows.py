@@ -13,7 +13,7 @@ import needs
 import numpy as np
 import pytest
 import typer.testing
-from random_graphs import QUANT, Builder, random_graph
+from random_graphs import QUANT, Builder, random_graph, takes_rows
 
 from tinsmith import modes, targets
 from tinsmith.bench import bench
@@ -226,14 +226,6 @@ def test_the_command_line_feeds(tmp_path: Path) -> None:
 
 
 # -- the audit ---------------------------------------------------------------------------------------
-
-
-def takes_rows(graph: Graph) -> bool:
-    try:
-        plan(graph, fed=True)
-    except Unsupported:
-        return False
-    return True
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import needs
 import numpy as np
 import parity
 import pytest
-from random_graphs import Builder, random_graph
+from random_graphs import Builder, random_graph, takes_rows
 
 from tinsmith import ops, toolchain
 from tinsmith.emit import linked
@@ -215,14 +215,6 @@ def test_arenas_are_exact(way: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr.decode()[-3000:]
     expected = [parity.numpy_outputs(graph, values) for graph, values in zip(chosen, given, strict=True)]
     assert done.stdout == b"".join(value.tobytes() for values in expected for value in values)
-
-
-def takes_rows(graph: Graph) -> bool:
-    try:
-        plan(graph, fed=True)
-    except Unsupported:
-        return False
-    return True
 
 
 def build_all(chosen: Sequence[Graph], folder: Path, way: str) -> Path:
