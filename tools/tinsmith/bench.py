@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from . import emulate, ops
+from .budget import shipped_sizes
 from .errors import TargetError
 from .measure.cycles import Cycles, applies, estimate
 from .measure.retired import Counter, Counts, merged
-from .measure.sizes import flash
 from .measure.stack import worst_case
 from .ops import Call
 from .pipeline import Compiled, api, build_model, joined
@@ -76,9 +76,7 @@ def bench(compiled: Compiled) -> Cost:
         cycles = estimate(counted.output, counts) if applies(target.flags) else None
         # Sizes and stack are those of the code that ships, which has no hooks in it.
         shipped = build_model(compiled, Path(folder, "ship"), instrument="none")
-        assert shipped.map_file is not None
-        model_objects = sorted((shipped.objects / "model").glob("*.o"))
-        sizes = flash(shipped.map_file, model_objects, api(compiled))
+        sizes = shipped_sizes(compiled, shipped)
         graphs = sorted((shipped.objects / "model").glob("*.ci"))
         stack = worst_case(shipped.output, graphs, api(compiled)[1], FEED_CALL if compiled.plan.fed else {})
     layers = layer_costs(compiled, counts, cycles)

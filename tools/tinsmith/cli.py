@@ -3,150 +3,40 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
-from . import __version__, modes, show, show_plan, targets
+from . import __version__, cli_compile, modes, show, show_budget, targets
+from .bench import Cost
 from .bench import bench as measure
+from .budget import Outcome
 from .cli_base import (
     FeedOption,
+    FlashOption,
     JsonOption,
     ModelArgument,
-    NameOption,
     OptimizeOption,
-    OutOption,
     RamOption,
     TargetOption,
     app,
     budget,
     command,
-    err,
+    fitting,
     out,
     progress,
     report,
 )
-from .dump import dump_graph, dump_plan
-from .emit.plan_picture import plan_picture
-from .errors import BudgetMissed, InputError, TargetError, TinsmithError
+from .errors import InputError, TargetError, TinsmithError
 from .graph import Array, Tensor
-from .images import check_picture, write_picture
-from .inspection import inspect_model
-from .passes import stages
-from .pipeline import Compiled, build_model, compile_model, runner, write_files
-from .plan_report import report as plan_report
+from .pipeline import compile_model, runner
 from .samples import Sample, from_files
-from .timeline import Timeline
 from .verify import verify as compare
 
-__all__ = ["app", "main"]
-
-
-@command
-def inspect(model: ModelArgument, as_json: JsonOption = False) -> None:
-    """Show what a model holds: graph, shapes, scales, costs, what is unsupported, which targets it fits.
-
-    Exits with 0 also for models that cannot be compiled: showing why is what it is for.
-    """
-    found = inspect_model(model)
-    report(as_json, found.as_dict(), lambda: show.inspection(out, found))
-
-
-@command
-def compile(
-    model: ModelArgument,
-    out_dir: OutOption,
-    target: TargetOption = "host",
-    name: NameOption = None,
-    optimize: OptimizeOption = modes.DEFAULT,
-    ram: RamOption = None,
-    feed_rows: FeedOption = False,
-    dump: Annotated[bool, typer.Option(help="Print the graph after every pass, and the memory plan.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Write NAME.h, NAME.c and NAME.json: the model as C.
-
-    Compile them together with the kernels in firmware/core/ops. The same model gives the same bytes.
-    """
-    compiled = compile_model(model, targets.load(target), name, optimize, budget(ram), feed_rows)
-    if dump:
-        print_dump(compiled)
-    paths = write_files(compiled.files, out_dir)
-    value = {**summary(compiled), "target": target, "files": [str(p) for p in paths]}
-    report(as_json, value, lambda: show.compiled(out, compiled, paths))
-
-
-def print_dump(compiled: Compiled) -> None:
-    for stage, graph in stages(compiled.source):
-        err.print(dump_graph(stage, graph), markup=False, soft_wrap=True)
-    err.print(dump_plan(compiled.plan), markup=False, soft_wrap=True)
-
-
-def summary(compiled: Compiled) -> dict[str, Any]:
-    return {
-        "model": compiled.name,
-        "arena_bytes": compiled.plan.arena_bytes,
-        "scratch_bytes": compiled.plan.scratch_bytes,
-        "feed_rows": bool(compiled.plan.fed),
-    }
-
-
-@command
-def build(
-    model: ModelArgument,
-    out_dir: OutOption,
-    target: TargetOption = "host",
-    name: NameOption = None,
-    optimize: OptimizeOption = modes.DEFAULT,
-    ram: RamOption = None,
-    feed_rows: FeedOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Compile, then build a shared library (host) or a firmware ELF for the target's emulator.
-
-    The firmware answers requests with the model's outputs; `tinsmith run` is its other end.
-    """
-    compiled = compile_model(model, targets.load(target), name, optimize, budget(ram), feed_rows)
-    built = build_model(compiled, out_dir)
-    machine = built.emulator.machine if built.emulator else None
-    value = {**summary(compiled), "target": target, "output": str(built.output), "machine": machine}
-    report(as_json, value, lambda: show.built(out, compiled, built))
-
-
-@command
-def plan(
-    model: ModelArgument,
-    target: TargetOption = "host",
-    optimize: OptimizeOption = modes.DEFAULT,
-    picture: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Draw the plan: FILE.svg or FILE.png.", show_default=False)
-    ] = None,
-    ram: RamOption = None,
-    feed_rows: FeedOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Show what lies where in the arena, from when to when, and which layers run row by row.
-
-    In the picture, time goes across and addresses go up. A model that misses its budget is shown as `--optimize ram`
-    plans it; the exit code is then 2.
-    """
-    limit = budget(ram)
-    if picture:
-        check_picture(picture)
-    try:
-        compiled = compile_model(model, targets.load(target), optimize=optimize, ram=limit, feed_rows=feed_rows)
-    except BudgetMissed:
-        compiled = compile_model(model, targets.load(target), optimize="ram", feed_rows=feed_rows)
-    line = Timeline.of(compiled.plan)
-    if picture:
-        title = f"{model.stem} on {target}, optimized for {compiled.mode.name}"
-        write_picture(picture, plan_picture(line, title, limit))
-    value = {**plan_report(compiled, line, limit), "picture": str(picture) if picture else None}
-    report(as_json, value, lambda: show_plan.plan(out, compiled, line, limit, picture))
-    if limit is not None and compiled.plan.arena_bytes > limit:
-        raise typer.Exit(2)
+__all__ = ["app", "cli_compile", "main"]
 
 
 InputOption = Annotated[
@@ -240,6 +130,8 @@ def bench(
     models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help=".tflite files.", show_default=False)],
     target: TargetOption = "cortex-m4",
     optimize: OptimizeOption = modes.DEFAULT,
+    ram: RamOption = None,
+    flash: FlashOption = None,
     feed_rows: FeedOption = False,
     layers: Annotated[bool, typer.Option(help="Show every layer.")] = False,
     as_json: JsonOption = False,
@@ -251,11 +143,40 @@ def bench(
     chosen = targets.load(target)
     if not chosen.emulators:
         raise TargetError(f"{target} has no emulator to count instructions in; choose an emulated target")
-    costs = []
+    limits = budget(ram, flash)
+    outcomes = [fitting(path, target, limits, optimize, feed_rows, as_json).require() for path in models]
     with progress(as_json) as bar:
-        for path in bar.track(models, description=f"measuring on {target}"):
-            costs.append(measure(compile_model(path, chosen, optimize=optimize, feed_rows=feed_rows)))
-    report(as_json, [c.as_dict() for c in costs], lambda: show.costs(out, costs, layers))
+        found = [Priced.of(o) for o in bar.track(outcomes, description=f"measuring on {target}")]
+    report(as_json, [f.as_dict() for f in found], lambda: bench_text(found, layers))
+
+
+@dataclass(frozen=True)
+class Priced:
+    """What an inference costs, and what it would cost if nothing had been given up for flash."""
+
+    outcome: Outcome
+    cost: Cost
+    fastest: Cost
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Priced:
+        best, first = outcome.best, outcome.tried[0]
+        cost = measure(best.compiled)
+        return cls(outcome, cost, cost if best is first else measure(first.compiled))
+
+    def as_dict(self) -> dict[str, Any]:
+        limited = self.outcome.budget.flash is not None
+        before = {"instructions_without_flash_budget": self.fastest.instructions} if limited else {}
+        return {**self.cost.as_dict(), **show_budget.as_dict(self.outcome), **before}
+
+
+def bench_text(found: list[Priced], layers: bool) -> None:
+    show.costs(out, [f.cost for f in found], layers)
+    for f in found:
+        show_budget.outcome(out, f.outcome)
+        if f.cost is not f.fastest:
+            ratio = f.cost.instructions / f.fastest.instructions
+            out.print(f"that takes {ratio:.3g} times the {f.fastest.instructions:,} instructions of the first way")
 
 
 def print_version(wanted: bool) -> None:

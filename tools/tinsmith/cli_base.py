@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from . import modes, targets
+from .budget import Budget, Outcome, search
 from .errors import BudgetMissed, TinsmithError
 from .sizes_text import parse_size
 
@@ -49,14 +50,31 @@ RamOption = Annotated[
         help="Most RAM for the arena, such as 16K: layers then run row by row as far as that takes.", show_default=False
     ),
 ]
+FlashOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Most flash for code and constants, such as 48K: gives up speed as far as that takes. It is measured, "
+        "so the target's compiler has to be installed.",
+        show_default=False,
+    ),
+]
 FeedOption = Annotated[
     bool, typer.Option("--feed-rows", help="The model takes its input row by row, as cameras and microphones give it.")
 ]
 
 
-def budget(ram: str | None) -> int | None:
-    """A budget in bytes."""
-    return None if ram is None else parse_size(ram)
+def budget(ram: str | None, flash: str | None) -> Budget:
+    """What the options say, in bytes."""
+    return Budget(*(None if text is None else parse_size(text) for text in (ram, flash)))
+
+
+def fitting(
+    path: Path, target: str, limits: Budget, optimize: str, feed_rows: bool, as_json: bool, name: str | None = None
+) -> Outcome:
+    """Compiles a model for a budget, with a bar while ways are tried. Raises what budget.search raises."""
+    with progress(as_json or limits.flash is None) as bar:
+        task = bar.add_task(f"{path.stem}: trying ways to build it", total=None)
+        return search(path, targets.load(target), limits, name, optimize, feed_rows, lambda: bar.advance(task))
 
 
 def command(function: Callable[P, R]) -> Callable[P, R]:

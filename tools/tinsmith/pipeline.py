@@ -69,10 +69,25 @@ def compile_graph(
     feed_rows: bool = False,
 ) -> Compiled:  # fmt: skip
     """Plans and writes a lowered graph; `source` is what it was made from."""
-    kernels = ops.choose(graph, target.kernels if mode.special_kernels else (), mode.least_share)
+    planned = plan_graph(graph, kernels_for(graph, target, mode), mode, ram, feed_rows)
+    return written(planned, source, path, target, name, mode)
+
+
+def kernels_for(graph: Graph, target: Target, mode: Mode) -> dict[str, ops.Op]:
+    """The kernel of each node, by its output."""
+    return ops.choose(graph, target.kernels if mode.special_kernels else (), mode.least_share)
+
+
+def plan_graph(graph: Graph, kernels: Mapping[str, ops.Op], mode: Mode, ram: int | None, feed_rows: bool) -> Plan:
+    """A plan that has been audited."""
     planned = plan(graph, kernels, mode.pixels, ram, feed_rows)
     audit(planned)
-    return Compiled(name, path, target, mode, source, planned, linked(planned, name, mode.specialised))
+    return planned
+
+
+def written(planned: Plan, source: Graph, path: Path, target: Target, name: str, mode: Mode) -> Compiled:
+    """A plan as files."""
+    return Compiled(name, path, target, mode, source, planned, linked(planned, name, mode.specialised, mode.flag))
 
 
 def write_files(files: Mapping[str, str], folder: Path) -> list[Path]:

@@ -45,10 +45,11 @@ class Arrays:
         return self.names[key]
 
 
-def linked(plan: Plan, name: str, specialised: bool = False) -> dict[str, str]:
+def linked(plan: Plan, name: str, specialised: bool = False, flag: str = "-O2") -> dict[str, str]:
     """NAME.h, NAME.c and NAME.json of a plan. `name` must be a C identifier (see render.identifier).
 
-    If `specialised`, NAME.c includes its kernels, so that the compiler knows their parameters.
+    If `specialised`, NAME.c includes its kernels, so that the compiler knows their parameters. `flag` is the
+    compiler's optimization level that all of it is made for.
     """
     graph, arrays = plan.graph, Arrays()
     runnable = [i for i, n in enumerate(graph.nodes) if not ops.find(n.op).view]
@@ -70,7 +71,7 @@ def linked(plan: Plan, name: str, specialised: bool = False) -> dict[str, str]:
     return {
         f"{name}.h": render("model.h.j2", **values),
         f"{name}.c": render("model.c.j2", **values),
-        f"{name}.json": json.dumps(report(plan, name, arrays, omitted), indent=2) + "\n",
+        f"{name}.json": json.dumps(report(plan, name, arrays, omitted, flag), indent=2) + "\n",
     }
 
 
@@ -159,7 +160,7 @@ def feed_entry(plan: Plan, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any
     }  # fmt: skip
 
 
-def report(plan: Plan, name: str, arrays: Arrays, omitted: Sequence[str]) -> dict[str, Any]:
+def report(plan: Plan, name: str, arrays: Arrays, omitted: Sequence[str], flag: str) -> dict[str, Any]:
     """NAME.json: the plan for machines."""
     graph = plan.graph
     digest = hashlib.sha256()
@@ -176,6 +177,7 @@ def report(plan: Plan, name: str, arrays: Arrays, omitted: Sequence[str]) -> dic
         "packing": plan.packing,
         "sources": list(plan.sources),
         "defines": [f"{macro}=0" for macro in omitted],
+        "flag": flag,
         "inputs": [tensor_report(plan, graph[n]) for n in graph.inputs],
         "outputs": [tensor_report(plan, graph[n]) for n in graph.outputs],
         "feed": feed_report(plan),
