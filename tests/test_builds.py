@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import subprocess
 import sys
@@ -14,9 +15,12 @@ import numpy as np
 import pytest
 from needs import REPOSITORY
 
-from tinsmith import ops
+from tinsmith import ops, targets
+from tinsmith.budget import measured
 from tinsmith.judge import Judge
 from tinsmith.load.tflite import load_file
+from tinsmith.measure.sizes import flash
+from tinsmith.pipeline import compile_model
 from tinsmith.samples import made_up
 
 CORE = REPOSITORY / "firmware" / "core"
@@ -62,20 +66,91 @@ def expected(inputs: bytes) -> bytes:
     return b"".join(judge.run([digit])[0].tobytes() for digit in digits)
 
 
+CONSUMER = REPOSITORY / "tests" / "fixtures" / "consumer"
+
+
+def configured(folder: Path, *settings: str) -> tuple[str | Path, ...]:
+    """The command that configures the project which uses Tinsmith."""
+    command = Path(sys.executable).with_name("tinsmith")
+    common = (f"-DTINSMITH_SOURCE={REPOSITORY}", f"-DTINSMITH_COMMAND={command}", "-DTINSMITH_WARNINGS_AS_ERRORS=ON")
+    return "cmake", "-S", CONSUMER, "-B", folder, *common, "-DCMAKE_C_FLAGS_INIT=-Werror", *settings
+
+
+def refusal(*command: str | Path) -> str:
+    """What a command says that has to fail, in one line."""
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    assert result.returncode, result.stdout
+    return " ".join((result.stdout + result.stderr).split())
+
+
 @pytest.mark.slow
 @compilers
-def test_a_cmake_project_gets_the_model_s_answers(compiler: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", ["", "OPTIMIZE;ram;FEED_ROWS", "OPTIMIZE;speed;RAM;3K"])
+def test_a_cmake_project_gets_the_model_s_answers(compiler: str, options: str, tmp_path: Path) -> None:
     needs.programs(compiler, "cmake", "make")
     needs.module("tflite_micro")
     inputs = b"".join(sample[0].tobytes() for _, sample in made_up(load_file(MODEL), 20, seed=4))
-    command = Path(sys.executable).with_name("tinsmith")
-    run("cmake", "-S", REPOSITORY / "tests" / "fixtures" / "consumer", "-B", tmp_path,
-        f"-DCMAKE_C_COMPILER={compiler}", f"-DTINSMITH_SOURCE={REPOSITORY}", f"-DTINSMITH_COMMAND={command}",
-        "-DTINSMITH_WARNINGS_AS_ERRORS=ON", "-DCMAKE_C_FLAGS=-Werror")  # fmt: skip
+    run(*configured(tmp_path, f"-DCMAKE_C_COMPILER={compiler}", f"-DMODEL_OPTIONS={options}"))
     run("cmake", "--build", tmp_path)
     outputs = run(tmp_path / "consumer", stdin=inputs)
     assert len(set(outputs)) > 10  # or everything would be equal to everything
     assert outputs == expected(inputs)
+    plan = json.loads((tmp_path / "consumer.models" / "digits.json").read_text())
+    assert bool(plan["feed"]) == ("FEED_ROWS" in options)
+    assert plan["flag"] == ("-O3" if "speed" in options else "-O2")
+
+
+@pytest.mark.slow
+def test_a_cmake_build_stops_if_a_budget_is_missed(tmp_path: Path) -> None:
+    needs.programs("gcc", "cmake", "make")
+    for options, words in (("RAM;100", "more than the budget of 100"), ("FLASH;1M", "host has none")):
+        run(*configured(tmp_path / options, f"-DMODEL_OPTIONS={options}"))
+        assert words in refusal("cmake", "--build", tmp_path / options)
+        assert not list((tmp_path / options / "consumer.models").glob("digits.*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "cpu"), [("cortex-m4", "-mcpu=cortex-m4"), ("cortex-m3", "-mcpu=cortex-m3")])
+def test_a_budget_of_flash_holds_in_a_cmake_build(target: str, cpu: str, tmp_path: Path) -> None:
+    """Whatever the build type: kernels and model get the flags that the budget was met with."""
+    needs.programs("arm-none-eabi-gcc", "cmake", "make")
+    full = measured(compile_model(MODEL, targets.load(target))).flash_bytes
+    limit = full - 1000
+    flags = " ".join(targets.load(target).flags)
+    cross = (
+        "-DCMAKE_SYSTEM_NAME=Generic", "-DCMAKE_C_COMPILER=arm-none-eabi-gcc", f"-DTINSMITH_TARGET={target}",
+        "-DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY", f"-DCMAKE_C_FLAGS={flags}", f"-DCMAKE_ASM_FLAGS={flags}",
+        "-DCMAKE_EXE_LINKER_FLAGS=--specs=rdimon.specs -Wl,--gc-sections -Wl,-Map=consumer.map",
+        "-DCMAKE_BUILD_TYPE=Release",
+    )  # fmt: skip
+    assert cpu in flags
+    for options in ("", f"FLASH;{limit}"):
+        folder = tmp_path / f"build{len(options)}"
+        run(*configured(folder, *cross, f"-DMODEL_OPTIONS={options}"))
+        run("cmake", "--build", folder)
+        objects = [folder / "CMakeFiles" / "consumer.dir" / "consumer.models" / "digits.c.obj"]
+        used = (folder / "consumer.map").read_text()
+        objects += [path for path in folder.rglob("*.a") if f"{path.name}(" in used]
+        size = flash(folder / "consumer.map", objects, ("digits_open", "digits_run")).flash_bytes
+        assert (size <= limit) == bool(options), f"{options}: {size} bytes, {limit} allowed"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("FLSH;48K", "there is no option 'FLSH;48K'"),
+        ("RAM", "RAM needs a value"),
+        ("NAME;a;FLASH;48K)\ntinsmith_add_model(consumer ${MODEL};NAME;b", "consumer has 2: a, b"),
+        ("NAME;a)\ntinsmith_add_model(consumer ${MODEL};FLASH;48K", "consumer has 2: a, digits"),
+    ],
+)
+def test_cmake_refuses_options_that_cannot_be(options: str, words: str, tmp_path: Path) -> None:
+    needs.programs("gcc", "cmake")
+    text = (CONSUMER / "CMakeLists.txt").read_text().replace("${MODEL_OPTIONS}", options.replace(";", " "))
+    (tmp_path / "CMakeLists.txt").write_text(text)
+    (tmp_path / "main.c").write_text("int main(void) { return 0; }")
+    settings = (f"-DTINSMITH_SOURCE={REPOSITORY}", f"-DMODEL={MODEL}", f"-DTINSMITH_COMMAND={sys.executable}")
+    assert words in refusal("cmake", "-S", tmp_path, "-B", tmp_path / "build", *settings)
 
 
 @pytest.mark.slow
