@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import many
@@ -16,7 +17,17 @@ from numpy.random import Generator
 
 from tinsmith import targets
 from tinsmith.arch.dsp import _matrix
-from tinsmith.arch.dsp._requant import Scaling, fast_result, fast_stage, proved, signed_result, signed_stage
+from tinsmith.arch.dsp._requant import (
+    Scaling,
+    least_multiple,
+    lower_result,
+    lower_stage,
+    proved,
+    signed_result,
+    signed_stage,
+    upper_result,
+    upper_stage,
+)  # fmt: skip
 from tinsmith.arch.dsp.add import AddDsp
 from tinsmith.arch.dsp.conv_2d import Conv2DDsp, Way
 from tinsmith.arch.dsp.fully_connected import FullyConnectedDsp
@@ -45,7 +56,7 @@ AWKWARD += [((5, 7, in_c), 5, kernel, 1) for in_c in (1, 2, 3, 5, 6) for kernel 
 # Lines: blocks that lie on each other, at either edge or both, with strides; every rest of a row of taps.
 LINES = [((4, 4, 3), 4, (3, 3), 1), ((9, 27, 2), 3, (3, 3), 2), ((5, 8, 5), 5, (4, 7), 1), ((3, 29, 1), 2, (1, 3), 4),
          ((6, 7, 6), 6, (3, 3), 1), ((12, 16, 16), 8, (3, 3), 2), ((4, 8, 66), 3, (2, 2), 1),
-         ((5, 8, 4), 4, (3, 3), 1)]  # fmt: skip
+         ((5, 8, 4), 4, (3, 3), 1), ((7, 15, 3), 4, (3, 3), 2), ((6, 12, 9), 3, (2, 1), 1)]  # fmt: skip
 # Windows that share columns: two loads or more, the first one short or full.
 SHARED = [((4, 7, 24), 3, (1, 3), 1), ((5, 8, 12), 4, (2, 3), 1), ((7, 4, 8), 5, (3, 3), 1),
           ((3, 15, 12), 2, (3, 3), 1),
@@ -249,17 +260,29 @@ def random_scaling(rng: Generator, channels: int, reach: int) -> Scaling:
 
 def test_proved_scales_equal_the_reference_for_every_accumulator() -> None:
     rng = np.random.default_rng(7)
-    fast: list[float] = []
-    signed: list[float] = []
+    forms = ((upper_stage, upper_result), (lower_stage, lower_result), (signed_stage, signed_result))
+    found: list[list[float]] = [[], [], []]
     acc = np.arange(-30000, 30001)[None, :]
     for _ in range(150):
         s = random_scaling(rng, 4, 30000)
         inside = (acc >= s.lo[:, None]) & (acc <= s.hi[:, None])
         expected = s.reference(np.broadcast_to(acc, inside.shape))
-        for made, result, found in ((fast_stage(s), fast_result, fast), (signed_stage(s), signed_result, signed)):
+        for (stage, result), shares in zip(forms, found, strict=True):
+            made = stage(s)
             assert not (inside & (s.clamp(result(made, acc)) != expected))[made.exact].any()
-            found.append(float(made.exact.mean()))
-    assert np.mean(fast) > 0.1 and np.mean(signed) > 0.6
+            shares.append(float(made.exact.mean()))
+    upper, lower, signed = map(np.mean, found)
+    assert upper > 0.1 and lower > 0.1 and signed > 0.6
+
+
+def test_least_multiples_are_the_least() -> None:
+    rng = np.random.default_rng(12)
+    for _ in range(400):
+        modulus = int(rng.integers(2, 60))
+        step, low, width = int(rng.integers(0, modulus)), int(rng.integers(0, modulus)), int(rng.integers(0, 9))
+        wanted = {value % modulus for value in range(low, low + width + 1)}
+        expected = next((k for k in range(modulus) if k * step % modulus in wanted), None)
+        assert least_multiple(step, modulus, low, low + width) == expected, (step, modulus, low, width)
 
 
 def test_wrong_constants_are_not_proved() -> None:
@@ -269,11 +292,15 @@ def test_wrong_constants_are_not_proved() -> None:
     assert signed.exact.all()
     off = replace(signed, constant=signed.constant + 1)
     assert not proved(lambda a: signed_result(off, a), s).any()
-    fast = fast_stage(relu)
-    assert fast.exact.mean() > 0.8 and not fast_stage(s).exact.any()
-    steep = replace(fast, multiplier=fast.multiplier + fast.multiplier // 1000)
-    assert proved(lambda a: fast_result(steep, a), relu).mean() < 0.05
-    assert not proved(lambda a: fast_result(fast, a), s).any(), "the fast form is not for negative outputs"
+    for stage, result in ((upper_stage, upper_result), (lower_stage, lower_result)):
+        fast = stage(relu)
+        assert fast.exact.mean() > 0.8 and not stage(s).exact.any()
+        steep = replace(fast, multiplier=fast.multiplier + fast.multiplier // 1000)
+        assert proved(partial(result, steep), relu).mean() < 0.05
+        assert not proved(partial(result, fast), s).any(), "the fast forms are not for negative outputs"
+    late = lower_stage(relu)
+    late = replace(late, extra=late.extra + 1)
+    assert proved(partial(lower_result, late), relu).mean() < 0.05
 
 
 def test_weights_do_not_grow() -> None:

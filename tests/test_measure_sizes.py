@@ -89,6 +89,14 @@ def test_archives_of_our_own_count_as_objects(tmp_path: Path) -> None:
     assert found.code_bytes == 120 + 260 + 88 + 28 + 36
 
 
+def test_objects_of_which_nothing_is_kept_take_no_flash(tmp_path: Path) -> None:
+    ARM.need()
+    ARM.build(tmp_path, MODEL, KERNEL, APPLICATION, "spare.S\n" + section(".text.spare", 52), library=LIBRARY)
+    objects = [tmp_path / "model.o", tmp_path / "kernel.o"]
+    found = sizes.flash(tmp_path / "firmware.map", [*objects, tmp_path / "spare.o"], ["model_run"])
+    assert found == sizes.flash(tmp_path / "firmware.map", objects, ["model_run"])
+
+
 def test_wrong_names_are_errors(tmp_path: Path) -> None:
     ARM.need()
     map_file, objects = model_in_firmware(ARM, tmp_path)

@@ -139,6 +139,12 @@ def test_a_frame_pointer_may_free_the_frame(machine: Machine, tmp_path: Path) ->
     assert found.path[-1] == stack.Frame("fill", 24 + 64)
 
 
+def test_loads_of_many_registers_from_the_frame_leave_it(tmp_path: Path) -> None:
+    body = "{down24}\n ldm sp, {{r0-r4, r6}}\n {up24}\n {ret}"
+    found = worst_case(ARM, tmp_path, FRAMES, library(ARM, body))
+    assert found.path[-1] == stack.Frame("fill", 24)
+
+
 def test_registers_that_a_helper_saves_count(tmp_path: Path) -> None:
     body = "jal t0, __riscv_save_3\n {down24}\n {up24}\n tail __riscv_restore_3"
     found = worst_case(RISCV, tmp_path, FRAMES, library(RISCV, body))

@@ -375,6 +375,9 @@ typedef struct tin_conv_2d_dsp_params {
 #ifndef TIN_CONV_2D_DSP_LINES /* windows of several pixels, blocks that lie in one row */
 #define TIN_CONV_2D_DSP_LINES 1
 #endif
+#ifndef TIN_CONV_2D_DSP_NINES /* rows of nine taps that lie in one line, as of 3x3 kernels over three colours */
+#define TIN_CONV_2D_DSP_NINES 1
+#endif
 #ifndef TIN_CONV_2D_DSP_SLIDING /* the same for windows three columns wide that share them */
 #define TIN_CONV_2D_DSP_SLIDING 1
 #endif

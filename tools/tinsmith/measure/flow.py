@@ -79,6 +79,8 @@ def _arm_stack(base: str, operands: str) -> Effect:
     returns = re.search(r"\bpc\b", operands) is not None
     if down or up:
         return Effect(pushed=4 * words_moved(operands) * (1 if down else -1), falls=not (up and returns))
+    if operands.startswith("sp,{") and not returns:
+        return NOTHING  # many registers, and the stack pointer stays
     if base[:3] in ("ldr", "str") and not operands.startswith("sp,"):
         moved = re.search(r"\[sp(?:,#(-?\d+)\]!|\],#(-?\d+))", operands)
         loads_pc = base == "ldr" and operands.startswith("pc,")

@@ -76,7 +76,7 @@ def flash(map_file: Path, objects: Iterable[Path], roots: Sequence[str] = (), di
     directory = directory or map_file.parent
     placed = _read_map(map_file)
     files = read_objects(directory, sorted({name for name, _ in placed}))
-    own = _own(directory, files, [Path(path) for path in objects])
+    own = _own(directory, files, [Path(path) for path in objects], _loaded(map_file))
     starts = [place for place in placed if place[0] in own]
     if roots:
         defined = _definitions(placed, files)
@@ -106,10 +106,16 @@ def _read_map(path: Path) -> dict[Place, int]:
     return {place: size for place, size in placed.items() if place[0] != "linker stubs"}
 
 
-def _own(directory: Path, files: Iterable[str], objects: Iterable[Path]) -> set[str]:
+def _loaded(path: Path) -> list[str]:
+    """The files that the linker was given, also those of which it kept nothing."""
+    return re.findall(r"^LOAD (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def _own(directory: Path, files: Iterable[str], objects: Iterable[Path], loaded: Iterable[str]) -> set[str]:
     wanted = {path.resolve(): path for path in objects}
     homes = {name: (directory / name.split("(")[0]).resolve() for name in files}
-    missing = [str(path) for home, path in wanted.items() if home not in homes.values()]
+    known = {*homes.values(), *((directory / name).resolve() for name in loaded)}
+    missing = [str(path) for home, path in wanted.items() if home not in known]
     if missing:
         raise InputError(f"not linked into this firmware: {', '.join(missing)}")
     return {name for name, home in homes.items() if home in wanted}

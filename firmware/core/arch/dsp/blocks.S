@@ -21,13 +21,13 @@
     /* offsets in the frame, a copy of the block */
     .equ X_LAST, 0                  /* in front of the stream */
     .equ STREAM, 4                  /* in front of the outputs */
-    .equ OUT, 8                     /* in front of the distance of pixel 1 */
-    .equ AT_LAST, 16                /* in front of the end of pixel 0's outputs */
+    .equ OUT, 8                     /* in front of the distances of pixel 1 and the last one, and the outputs' end */
     .equ FIRST, 24                  /* in front of x */
     .equ REST, 32
     .equ FRAME, 36
 
-    .equ SHIFT, 12                  /* FAST_SHIFT in _requant.py */
+    .equ UPPER_SHIFT, 12            /* as in _requant.py */
+    .equ LOWER_SHIFT, 4
 
 /* Two taps of all pixels times the word in r12: first F, then S. */
 .macro products pixels, x0, x1, x2, x3
@@ -93,7 +93,7 @@
   .if \slide
     str     r12, [sp, #STREAM]
   .else
-    strd    r12, r0, [sp, #STREAM]
+    strd    r12, r2, [sp, #STREAM]
   .endif
 .endm
 
@@ -126,14 +126,13 @@
 .macro upper f, s
     sub     \f, \f, \s
     smmla   \f, \f, r0, r1
-    ssat    \f, #8, \f, asr #SHIFT
+    ssat    \f, #8, \f, asr #UPPER_SHIFT
 .endm
 
 /* Lower channel. In: S; r3 multiplier, lr constant. The result replaces S. */
 .macro lower s
-    lsl     \s, \s, #8
     smmla   \s, \s, r3, lr
-    ssat    \s, #8, \s, asr #SHIFT
+    ssat    \s, #8, \s, asr #LOWER_SHIFT
 .endm
 
 /* Where negative accumulators take one off the constant. r2 is the shift; r3 is changed. */
@@ -174,14 +173,20 @@
   .endif
 .endm
 
-/* Stores S of the pixels but the first; r0-r2 are the place of pixel 0, the distances of pixel 1 and of the last. */
+/* Loads the place of pixel 0's outputs to r2, the distances of pixel 1 and of the last to r3 and r4, the end to r6; r0
+ * and r1 take what lies in front of them. */
+.macro places
+    ldm     sp, {r0-r4, r6}
+.endm
+
+/* Stores S of the pixels but the first. */
 .macro others pixels, store
-    \store  r7, [r0, r1]
+    \store  r7, [r2, r3]
   .if \pixels == 4
-    \store  r9, [r0, r1, lsl #1]
-    \store  r11, [r0, r2]
+    \store  r9, [r2, r3, lsl #1]
+    \store  r11, [r2, r4]
   .else
-    \store  r9, [r0, r2]
+    \store  r9, [r2, r4]
   .endif
 .endm
 
@@ -202,26 +207,22 @@ tin_dsp_\name:
     mov     r0, sp
     stm     r0, {r1-r9}
     mov     r12, r2                 /* stream */
-    mov     r0, r3                  /* out */
+    mov     r2, r3                  /* out */
   .if \slide
-    cmn     r0, #0                  /* clears carry */
+    cmn     r2, #0                  /* clears carry */
   .else
-    cmp     r0, #0                  /* sets carry */
+    cmp     r2, #0                  /* sets carry */
   .endif
 
 .Lpair\name:
     ldm     r12!, {r1, r4, r5}      /* first word; F and S begin with the biases */
-  .if \slide
     ldrd    r0, lr, [sp, #FIRST]
     first_step \pixels
+  .if \slide
     ldmdb   lr, {r1-r3}             /* columns 1-3 stay */
-    tbb     [pc, r0]
-  .else
-    ldrd    r2, lr, [sp, #FIRST]
-    first_step \pixels
-.Ldispatch\name:
-    tbb     [pc, r2]
   .endif
+.Ldispatch\name:
+    tbb     [pc, r0]
 .Ltable\name:
   .if \slide
     .irp last, 0,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28
@@ -240,8 +241,8 @@ tin_dsp_\name:
     keep    \slide
     b.w     .Lloaded\name
 .Lseveral\name:                     /* loads */
-    ldr     r2, [sp, #REST]
-    cmn     r2, #0                  /* clears carry */
+    ldr     r0, [sp, #REST]
+    cmn     r0, #0                  /* clears carry */
     b       .Ldispatch\name
     .irp last, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     load_words \name, \slide, \last
@@ -267,15 +268,14 @@ tin_dsp_\name:
     lowers  \pixels, lower
 .Lstore\name:
     both    \pixels, pack
-    ldrd    r0, r1, [sp, #OUT]      /* out, from pixel 0 to pixel 1 */
-    ldrd    r2, r3, [sp, #AT_LAST]  /* from pixel 0 to the last one, end */
+    places
     others  \pixels, strh
-    strh    r5, [r0], #2
+    strh    r5, [r2], #2
   .if \slide
-    str     r0, [sp, #OUT]
-    cmp     r0, r3                  /* clears carry if there are more */
+    str     r2, [sp, #OUT]
+    cmp     r2, r6                  /* clears carry if there are more */
   .else
-    cmp     r3, r0                  /* sets carry */
+    cmp     r6, r2                  /* sets carry */
   .endif
     bne.w   .Lpair\name
 .Lreturn\name:
@@ -289,10 +289,9 @@ tin_dsp_\name:
     lsrs    r2, r2, #8              /* a shift by a register looks at 8 bits; bit 7 goes to carry: alone? */
     lowers  \pixels, lower_signed
     bcc     .Lstore\name
-    ldrd    r0, r1, [sp, #OUT]      /* the last channel of an odd number */
-    ldr     r2, [sp, #AT_LAST]
+    places                          /* the last channel of an odd number */
     others  \pixels, strb
-    strb    r5, [r0]
+    strb    r5, [r2]
     b       .Lreturn\name
     .size   tin_dsp_\name, . - tin_dsp_\name
 .endm

@@ -152,6 +152,11 @@ static void conv_gather(const tin_conv_2d_dsp_params *p, uint8_t *arena, conv_st
 static void conv_gather_linear(const tin_conv_2d_dsp_params *p, uint8_t *arena, conv_state *s)
 {
     uint32_t *to = (uint32_t *)(void *)(arena + p->scratch);
+    if (s->count == 4 && p->in_c % 4 == 0) {
+        tin_dsp_pixels4(to, s->in, p->in_c);
+        s->in += 4 * p->in_c;
+        return;
+    }
     for (int32_t i = 0; i < s->size; i++) s->windows.from[i] = s->in + tin_min(i, s->count - 1) * p->in_c;
     s->in += s->count * p->in_c;
     conv_unpack(s, &to);

@@ -23,7 +23,8 @@
     .equ TAIL, 36
     .equ FRAME, 40
 
-    .equ SHIFT, 12                  /* FAST_SHIFT in _requant.py */
+    .equ UPPER_SHIFT, 12            /* as in _requant.py */
+    .equ LOWER_SHIFT, 4
 
 /* Four taps, given as bytes in x, of four channels: taps 0 and 2, then 1 and 3. */
 .macro taps x
@@ -55,11 +56,10 @@
     sub     \f, \f, \s
     cmp     r9, #0
     bmi     .Lsigned\name
-    lsl     \s, \s, #8
     smmla   \f, \f, r3, r8
     smmla   \s, \s, r10, r11
-    ssat    \f, #8, \f, asr #SHIFT
-    ssat    \s, #8, \s, asr #SHIFT
+    ssat    \f, #8, \f, asr #UPPER_SHIFT
+    ssat    \s, #8, \s, asr #LOWER_SHIFT
     b       .Lscaled\name
 .Lsigned\name:
     asr     \f, \f, #7

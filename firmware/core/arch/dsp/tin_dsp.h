@@ -27,7 +27,8 @@ extern "C" {
  *
  * All loads but the first one take TIN_DSP_LOAD words (sliding blocks: TIN_DSP_LOAD_SLIDING). Shifts are
  *
- *     0: fast, (constant + (multiplier * 256 * a >> 32)) >> 12 of both
+ *     0: fast, (constant + (multiplier * 256 * a >> 32)) >> 12 of the upper one, (constant + (multiplier * a >> 32)) >> 4
+ *             of the lower one, whose start has been chosen so that the bits which that lacks do not matter
  *     bit 31: signed, (constant - (a < 0) + round(multiplier * 2 * a / 2^32)) >> shift; bits 0-6 are the upper one's
  *             shift, bits 8-15 the lower one's
  *     bit 7: there is no upper channel; the lower one is signed
@@ -67,7 +68,13 @@ typedef struct tin_dsp_windows {
 uint32_t *tin_dsp_windows4(uint32_t *to, const tin_dsp_windows *windows);
 uint32_t *tin_dsp_windows3(uint32_t *to, const tin_dsp_windows *windows);
 
-/* Rows of six neighbouring columns. windows.S reads this as it lies here. */
+/* The same for four pixels one behind the other, each of a multiple of four channels. */
+void tin_dsp_pixels4(uint32_t *to, const int8_t *from, int32_t bytes);
+
+/* The same for rows of nine taps of four pixels `across` bytes apart; of the windows, only rows and step[0] matter. */
+uint32_t *tin_dsp_nines4(uint32_t *to, const int8_t *from, int32_t across, const tin_dsp_windows *windows);
+
+/* Rows of six neighbouring columns. neighbours.S reads this as it lies here. */
 typedef struct tin_dsp_columns {
     const int8_t *from;
     int32_t bytes; /* of a column, a multiple of 4 */

@@ -11,6 +11,8 @@
 /* Whether a call's windows share their columns, known beforehand where no other call takes lines. */
 #define LINES_SLIDING(p) (TIN_CONV_2D_DSP_SLIDING && (!TIN_CONV_2D_DSP_LINES || (p)->way == 3))
 
+#define LINES_NINE 9 /* taps of a row that tin_dsp_nines4 takes */
+
 typedef struct lines_state {
     tin_dsp_block block;
     tin_dsp_windows windows;
@@ -42,6 +44,8 @@ static inline uint32_t *lines_unpack(const tin_conv_2d_dsp_params *p, lines_stat
         s->columns.from = from;
         return tin_dsp_six_columns(to, &s->columns);
     }
+    if (TIN_CONV_2D_DSP_NINES && p->kernel_w * p->in_c == LINES_NINE)
+        return tin_dsp_nines4(to, from, p->stride_w * p->in_c, &s->windows);
     for (int32_t i = 0; i < TIN_DSP_PIXELS; i++) s->windows.from[i] = from + i * p->stride_w * p->in_c;
     return tin_dsp_windows4(to, &s->windows);
 }

@@ -107,13 +107,7 @@ tin_dsp_windows\pixels:
     cmp     r4, #2
     bhi     .Lthree\pixels
     beq     .Ltwo\pixels
-    fetch   \pixels, ldrb, 1
-    sxtb16  r4, r4
-    sxtb16  r5, r5
-    sxtb16  r6, r6
-  .if \pixels == 4
-    sxtb16  r7, r7
-  .endif
+    fetch   \pixels, ldrsb, 1      /* the word's upper half meets a weight of 0 */
     store   \pixels
 .Lnext\pixels:
     ldrd    r8, r9, [sp, #STEP]
@@ -157,54 +151,3 @@ tin_dsp_windows\pixels:
 
     windows 4
     windows 3
-
-/* uint32_t *tin_dsp_six_columns(uint32_t *to, const tin_dsp_columns *columns);
- *
- * Six neighbouring columns of some rows, each of a multiple of four channels; the words of all columns lie side by
- * side. Returns the end.
- *     r0 to    r1, r2 in columns 0 and 3    r3 bytes of a column    lr end of column 0    r4-r12 words
- */
-    .section .text.tin_dsp_six_columns, "ax", %progbits
-    .global tin_dsp_six_columns
-    .type   tin_dsp_six_columns, %function
-    .thumb_func
-tin_dsp_six_columns:
-    push    {r4-r11, lr}
-    ldm     r1, {r1, r3, r4, r5}    /* from, bytes of a column, from the end of column 0 to its next row, rows */
-    push    {r4, r5}
-.Lcolumns_row:
-    add     r2, r1, r3, lsl #1
-    add     r2, r2, r3
-    add     lr, r1, r3
-.Lcolumns_fours:
-    ldr     r5, [r1, r3]
-    ldr     r6, [r1, r3, lsl #1]
-    ldr     r4, [r1], #4
-    ldr     r8, [r2, r3]
-    ldr     r9, [r2, r3, lsl #1]
-    ldr     r7, [r2], #4
-    sxtb16  r10, r4
-    sxtb16  r11, r5
-    sxtb16  r12, r6
-    stm     r0!, {r10-r12}
-    sxtb16  r10, r7
-    sxtb16  r11, r8
-    sxtb16  r12, r9
-    stm     r0!, {r10-r12}
-    sxtb16  r4, r4, ror #8
-    sxtb16  r5, r5, ror #8
-    sxtb16  r6, r6, ror #8
-    sxtb16  r7, r7, ror #8
-    sxtb16  r8, r8, ror #8
-    sxtb16  r9, r9, ror #8
-    stm     r0!, {r4-r9}
-    cmp     r1, lr
-    bne     .Lcolumns_fours
-    ldrd    r4, r5, [sp]
-    subs    r5, r5, #1
-    str     r5, [sp, #4]
-    add     r1, r1, r4
-    bne     .Lcolumns_row
-    add     sp, sp, #8
-    pop     {r4-r11, pc}
-    .size   tin_dsp_six_columns, . - tin_dsp_six_columns

@@ -11,7 +11,7 @@ from ...graph import Array
 from ...ops._quantized import clamp_limits
 from ...ops._weighted import Weighted, folded_bias
 from ...ops.base import Call
-from ._requant import FAST_LIMIT, Scaling, accumulator_range, fast_stage, signed_stage
+from ._requant import FAST_LIMIT, Scaling, Stage, accumulator_range, lower_stage, signed_stage, upper_stage
 
 SIGNED, ALONE = np.int64(1) << 31, np.int64(1) << 7  # flags in the upper channel's shift
 
@@ -130,28 +130,38 @@ def scales(op: Weighted, call: Call, steps: Array, alone: bool = True) -> Scales
     `alone`, the last one of an odd number of channels is marked; else a copy of it stands in for its upper neighbour.
     """
     s = scaling(op, call, steps.reshape(len(steps), -1))
-    fast, signed = fast_stage(s), signed_stage(s)
+    fast_upper, fast_lower, signed = upper_stage(s), lower_stage(s), signed_stage(s)
     missing = ~paired(np.ones(len(steps), bool))[:, 1]
     lanes = lanes_fit(paired(steps))
     # The signed form of a multiplier of 0 does not look at the sum.
     upper = signed.exact & ((signed.multiplier == 0) | (s.lo >= -FAST_LIMIT) & (s.hi < FAST_LIMIT))
-    both_fast = lanes & twice(fast.exact).all(axis=1) & ~(missing & alone)
+    both_fast = lanes & twice(fast_upper.exact)[:, 1] & twice(fast_lower.exact)[:, 0] & ~(missing & alone)
     exact = lanes & twice(signed.exact)[:, 0] & (twice(upper)[:, 1] | missing) | both_fast
     bias = paired(folded_bias(op, call).astype(np.int64))
-    biases = np.stack([256 * bias[:, 1] + bias[:, 0], bias[:, 0]], axis=1)
-    none = np.zeros_like(s.shift)
-    of_fast = entries(biases, fast.multiplier, fast.constant, none)
-    of_signed = entries(biases, signed.multiplier, signed.constant, signed.right)
+    of_fast = entries(biases(bias, twice(fast_lower.extra)[:, 0]), fast(fast_upper), fast(fast_lower))
+    shared = np.stack([signed.multiplier, signed.constant, signed.right], axis=1)
+    of_signed = entries(biases(bias), shared, shared)
     of_signed[:, 4] |= SIGNED | ALONE * (missing & alone)
-    plain = entries(bias[:, ::-1], s.multiplier, s.shift, none)
+    own = np.stack([s.multiplier, s.shift, np.zeros_like(s.shift)], axis=1)
+    plain = entries(bias[:, ::-1], own, own)
     table = np.where(both_fast[:, None], of_fast, np.where(exact[:, None], of_signed, plain))
     return Scales(words_of(table), exact, words_of(plain))
 
 
-def entries(start: Array, *constants: Array) -> Array:
-    """[pairs, 8]: two words each, three constants of the upper and three of the lower channel."""
-    both = twice(np.stack(constants, axis=1))
-    return np.concatenate([start, both[:, 1], both[:, 0]], axis=1)
+def biases(pairs: Array, extra: Array | int = 0) -> Array:
+    """F and S at the start [pairs, 2], for biases [pairs, 2]; the lower one is to be greater by `extra`."""
+    lower = pairs[:, 0] + extra
+    return np.stack([256 * pairs[:, 1] + lower, lower], axis=1)
+
+
+def fast(stage: Stage) -> Array:
+    """A fast form's three constants [channels, 3]; a shift of 0 marks it."""
+    return np.stack([stage.multiplier, stage.constant, np.zeros_like(stage.right)], axis=1)
+
+
+def entries(start: Array, upper: Array, lower: Array) -> Array:
+    """[pairs, 8]: two words each, three constants of the upper and three of the lower channel, both [channels, 3]."""
+    return np.concatenate([start, twice(upper)[:, 1], twice(lower)[:, 0]], axis=1)
 
 
 def words_of(values: Array) -> Array:

@@ -6,9 +6,11 @@ C = 2^(r-1) + zero * 2^r the two steps and the output's zero point are
     floor((a*m + 2^30 + (C - s) * 2^31) / 2^(31+r)),   s = 1 if a < 0 else 0.
 
 Doubled, the numerator is SMMLAR(2a, m, C - s): the signed form. s only matters for results up to the zero point; with
-a fused ReLU, whose low limit is there, it is left out. Then there is a fast form with the same shift for all channels:
-times 256, the numerator is SMMLA(256a, M, ...) with M = m / 2^(r + 7 - FAST_SHIFT), which loses some bits, but
-hardly ever a threshold.
+a fused ReLU, whose low limit is there, it is left out. Then there are fast forms with the same shift for all channels.
+Times 256, as sums of a pair's upper channel are, the numerator is SMMLA(256a, M, ...) with
+M = m / 2^(r + 7 - UPPER_SHIFT), which loses some bits, but hardly ever a threshold. Sums of the lower channel stay as
+they are: SMMLA(a + e, M, c) has 8 bits less for the constant, too few to tell thresholds apart. But e, which the bias
+takes along, adds multiples of M, and some small multiple, less whole units of c, is as close as needed to any value.
 
 Reference and formula both rise with a. If they agree on both sides of every threshold of the reference within the
 accumulator's range, and at its ends, they agree everywhere: that is what `proved` checks, channel by channel.
@@ -17,7 +19,7 @@ accumulator's range, and at its ends, they agree everywhere: that is what `prove
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import numpy as np
@@ -26,7 +28,8 @@ from ... import fixed
 from ...graph import Array
 
 MOST_SHIFT = 16  # of the signed form, so that sums stay well inside 32 bits
-FAST_SHIFT = 12  # that of blocks.S and dense.S
+UPPER_SHIFT = 12  # of the fast forms, in blocks.S and dense.S
+LOWER_SHIFT = UPPER_SHIFT - 8
 FAST_LIMIT = 2**23  # 256 times the accumulator must fit 32 bits
 Formula = Callable[[Array], Array]
 
@@ -66,7 +69,11 @@ class Stage:
     multiplier: Array
     constant: Array
     right: Array
+    extra: Array  # what the accumulator is to be greater by
     exact: Array
+
+
+Result = Callable[[Stage, Array], Array]  # what a stage makes of accumulators [n, any]
 
 
 def smmla(a: Array, b: Array, c: Array | int) -> Array:
@@ -134,7 +141,7 @@ def signed_stage(s: Scaling) -> Stage:
     made = Stage(
         np.where(constant, 0, s.multiplier),
         np.where(constant, 2 * ends[:, 0] + 1, middle + s.zero * (np.int64(1) << right)),
-        right, usual,
+        right, np.zeros_like(right), usual,
     )  # fmt: skip
     return replace(made, exact=constant | (usual & proved(partial(signed_result, made), s)))
 
@@ -146,24 +153,85 @@ def signed_result(t: Stage, a: Array) -> Array:
     return found
 
 
-def fast_stage(s: Scaling) -> Stage:
-    """The fast form for every channel: the multiplier rounded down, or up if only that is right."""
-    lost = FAST_SHIFT - 7 + s.shift
-    fits = (lost <= 0) & (s.shift > -FAST_SHIFT) & (s.low >= s.zero)
-    fits &= (s.lo >= -FAST_LIMIT) & (s.hi < FAST_LIMIT)
-    half = np.int64(1) << np.clip(FAST_SHIFT - 1 + s.shift, 0, FAST_SHIFT)  # what is half a unit of x1
-    constant = ((np.int64(2) * s.zero + 1) << (FAST_SHIFT - 1)) + half
-    right = np.full(len(half), FAST_SHIFT)
-    exact, multiplier = np.zeros(len(half), bool), s.multiplier
-    for up in (1, 0):
-        tried = (s.multiplier >> np.clip(-lost, 0, 31)) + up * (lost < 0)
-        made = Stage(tried, constant, right, fits)
-        found = fits & proved(partial(fast_result, made), s)
-        exact, multiplier = exact | found, np.where(found, tried, multiplier)
-    return Stage(multiplier, constant, right, exact)
+def shares_fast_forms(s: Scaling) -> Array:
+    """bool [n]: whether shift and range allow the fast forms at all."""
+    fits: Array = (s.shift > -UPPER_SHIFT) & (s.shift <= 7 - UPPER_SHIFT) & (s.lo >= -FAST_LIMIT) & (s.hi < FAST_LIMIT)
+    return fits & (s.low >= s.zero)
 
 
-def fast_result(t: Stage, a: Array) -> Array:
+def fast_stage(s: Scaling, complete: Callable[[Scaling, Array], Stage], result: Result) -> Stage:
+    """A fast form, `complete` for a multiplier that is rounded down, or up if only that is right."""
+    lost = np.clip(UPPER_SHIFT - 7 + s.shift, -31, 0)
+    fits = shares_fast_forms(s)
+    up, down = (complete(s, (s.multiplier >> -lost) + more * (lost < 0)) for more in (1, 0))
+    up, down = (replace(t, exact=t.exact & fits & proved(partial(result, t), s)) for t in (up, down))
+    best = [np.where(down.exact, getattr(down, f.name), getattr(up, f.name)) for f in fields(Stage)]
+    return Stage(*best)
+
+
+def upper_stage(s: Scaling) -> Stage:
+    """The fast form of a pair's upper channel."""
+    return fast_stage(s, complete_upper, upper_result)
+
+
+def complete_upper(s: Scaling, multiplier: Array) -> Stage:
+    half = np.int64(1) << np.clip(UPPER_SHIFT - 1 + s.shift, 0, UPPER_SHIFT)  # what is half a unit of x1
+    constant = ((np.int64(2) * s.zero + 1) << (UPPER_SHIFT - 1)) + half
+    none = np.zeros_like(half)
+    return Stage(multiplier, constant, none + UPPER_SHIFT, none, none == 0)
+
+
+def upper_result(t: Stage, a: Array) -> Array:
     """What the kernels compute from accumulators [n, any] below 2^23."""
-    found: Array = np.clip(smmla(256 * a, t.multiplier[:, None], t.constant[:, None]) >> FAST_SHIFT, -128, 127)
+    found: Array = np.clip(smmla(256 * a, t.multiplier[:, None], t.constant[:, None]) >> UPPER_SHIFT, -128, 127)
+    return found
+
+
+def lower_stage(s: Scaling) -> Stage:
+    """The fast form of a pair's lower channel."""
+    return fast_stage(s, complete_lower, lower_result)
+
+
+def complete_lower(s: Scaling, multiplier: Array) -> Stage:
+    """e and c of every channel: between them, e*M + c*2^32 must put each threshold between its neighbours.
+
+    All thresholds within the output's limits count, so that channels of one scale get the same constants.
+    """
+    unit, one = np.int64(1) << 32, np.int64(1) << (32 + LOWER_SHIFT)  # of c, and of the output
+    wanted = np.arange(-127, 128)
+    inside = (wanted > s.low) & (wanted <= s.high)
+    least = (wanted * one - thresholds(s) * multiplier[:, None])[:, inside]
+    low, high = least.max(axis=1, initial=-128 * one), least.min(axis=1, initial=128 * one) + multiplier - 1
+    usual = shares_fast_forms(s) & (low <= high) & (multiplier > 0)
+    extra = np.zeros_like(low)
+    for i in np.flatnonzero(usual):
+        start = int(low[i] % unit)
+        found = least_multiple(int(multiplier[i]), int(unit), start, start + int(high[i] - low[i]))
+        usual[i] = found is not None and found < FAST_LIMIT
+        extra[i] = found if usual[i] else 0
+    constant = -((extra * multiplier - low) // unit)  # rounded up
+    return Stage(multiplier, constant, np.full_like(extra, LOWER_SHIFT), extra, usual)
+
+
+def least_multiple(step: int, modulus: int, low: int, high: int) -> int | None:
+    """The least k >= 0 for which k * step, modulo `modulus`, is in [low, high] modulo `modulus`; None if there is none.
+
+    0 <= low < modulus. As in Euclid's algorithm, the problem becomes one of step and a smaller modulus.
+    """
+    if low == 0 or high >= modulus:
+        return 0
+    step %= modulus
+    if step == 0:
+        return None
+    direct = -(-low // step)
+    if direct * step <= high:
+        return direct
+    wraps = least_multiple(modulus, step, -high % step, -high % step + high - low)
+    return None if wraps is None else -(-(low + modulus * wraps) // step)
+
+
+def lower_result(t: Stage, a: Array) -> Array:
+    """What the kernels compute from accumulators [n, any] below 2^23."""
+    moved = a + t.extra[:, None]
+    found: Array = np.clip(smmla(moved, t.multiplier[:, None], t.constant[:, None]) >> LOWER_SHIFT, -128, 127)
     return found

@@ -18,6 +18,7 @@ from ._matrix import LOADS, SLIDING, ordered, paired, scales, stream, tap_order,
 MOST_PIXELS = 4
 MOST_WASTE = 0.03  # of the work, that blocks of four pixels alone may cost a thrifty build
 MOST_MADE = 160  # taps of a window that is put together as a whole
+NINE = 9  # taps of a window's row that have a loop of their own
 MOST_TWICE = 0.15  # of a line's pixels, that may be computed twice
 
 
@@ -35,11 +36,12 @@ class Conv2DDsp(Conv2D):
     weights of two channels a word."""
 
     arch = "dsp"
-    extra_sources = ("arch/dsp/blocks.S", "arch/dsp/windows.S")
+    extra_sources = ("arch/dsp/blocks.S", "arch/dsp/windows.S", "arch/dsp/neighbours.S")
     parts: ClassVar[Mapping[str, str]] = {
         "windows": "windows of several pixels, blocks that go on from row to row",
         "linear": "windows of single pixels that lie one behind the other",
         "lines": "windows of several pixels, blocks that lie in one row",
+        "nines": "rows of nine taps that lie in one line, as of 3x3 kernels over three colours",
         "sliding": "the same for windows three columns wide that share them",
         "block3": "blocks of three pixels; else one of four fills up with a pixel twice",
         "plain": "pairs of channels that blocks.S may not compute",
@@ -124,6 +126,7 @@ class Conv2DDsp(Conv2D):
             "windows": p.way == Way.WINDOWS,
             "linear": p.way == Way.LINEAR,
             "lines": p.way == Way.LINES,
+            "nines": p.way == Way.LINES and p.kernel_w * p.in_c == NINE,
             "sliding": p.way == Way.SLIDING,
             "block3": p.way <= Way.LINEAR and waste > (MOST_WASTE if thrifty else 0),
             "plain": len(p.runs) > 1,
