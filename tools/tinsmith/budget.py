@@ -119,7 +119,7 @@ class Ways:
     name: str
     ram: int | None
     feed_rows: bool
-    plans: dict[tuple[object, ...], Plan | BudgetMissed] = field(default_factory=dict)
+    plans: dict[tuple[tuple[str, ...], int | None], Plan | BudgetMissed] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.source = load_file(self.path)
@@ -127,28 +127,33 @@ class Ways:
 
     def compiled(self, mode: Mode) -> Compiled:
         """Raises BudgetMissed if the arena is too large."""
-        found = self.plans[self.plan_key(mode)]
+        found = self.plan(mode)
         if isinstance(found, BudgetMissed):
             raise found
         return written(found, self.source, self.path, self.target, self.name, mode)
 
-    def plan_key(self, mode: Mode) -> tuple[object, ...]:
-        """What the plan depends on; it is made when it is asked for first."""
+    def plan(self, mode: Mode) -> Plan | BudgetMissed:
+        """The plan of a mode, the same object for all modes to which it comes to the same."""
         kernels = kernels_for(self.graph, self.target, mode)
+        names = tuple(kernel.kernel for kernel in kernels.values())
         # With a budget of RAM, the planner decides about rows.
-        key = (tuple(kernel.kernel for kernel in kernels.values()), None if self.ram is not None else mode.pixels)
-        if key not in self.plans:
+        rows = None if self.ram is not None else mode.pixels
+        if (names, rows) not in self.plans:
             try:
-                self.plans[key] = plan_graph(self.graph, kernels, mode, self.ram, self.feed_rows)
+                found: Plan | BudgetMissed = plan_graph(self.graph, kernels, mode, self.ram, self.feed_rows)
             except BudgetMissed as error:
-                self.plans[key] = error
-        return key
+                found = error
+            self.plans[names, rows] = found
+            if isinstance(found, Plan) and not found.steps:
+                # No layer runs row by row, although it might: without rows, the plan would be this one.
+                self.plans.setdefault((names, None), found)
+        return self.plans[names, rows]
 
     def different(self, ladder: list[Mode]) -> Iterator[Mode]:
         """Those of the modes that do not come to the same as one before."""
         seen = set()
         for mode in ladder:
-            key = (self.plan_key(mode), mode.specialised, mode.flag)
+            key = (id(self.plan(mode)), mode.specialised, mode.flag)
             if key not in seen:
                 seen.add(key)
                 yield mode
