@@ -128,7 +128,8 @@ def test_the_arena_is_exactly_what_the_largest_needs(models: tuple[Path, Path], 
 def test_a_model_that_outgrew_the_arena_stops_the_compiler(models: tuple[Path, Path], tmp_path: Path) -> None:
     needs.programs("gcc")
     command(*models, "--out", tmp_path, "--shared-arena", "senses")
-    check = ["gcc", *FLAGS, "-fsyntax-only", f"-I{REPOSITORY / 'firmware' / 'core'}", "-x", "c", str(tmp_path / "senses.h")]
+    include = f"-I{REPOSITORY / 'firmware' / 'core'}"
+    check = ["gcc", *FLAGS, "-fsyntax-only", include, "-x", "c", str(tmp_path / "senses.h")]
     assert subprocess.run(check, check=False).returncode == 0
     header = tmp_path / "hello_world_int8.h"
     header.write_text(re.sub(r"(_ARENA_BYTES) \d+", r"\1 999999", header.read_text(), count=1))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import modes
+from . import modes, ops
 from .emit.render import identifier
 from .errors import BudgetMissed, TargetError
 from .load.tflite import load_file
@@ -125,6 +125,11 @@ class Ways:
         self.source = load_file(self.path)
         self.graph = lower(self.source)
 
+    def shares(self) -> list[float]:
+        """Of each op in the model's effort, a hair too small, so that an op is not lost to rounding."""
+        efforts = ops.efforts(self.graph)
+        return [effort / efforts.total() * (1 - 1e-9) for effort in efforts.values()]
+
     def compiled(self, mode: Mode) -> Compiled:
         """Raises BudgetMissed if the arena is too large."""
         found = self.plan(mode)
@@ -175,7 +180,7 @@ def search(
     ways = Ways(path, target, identifier(name or path.stem), budget.ram, feed_rows)
     tried: list[Way] = []
     missed: list[BudgetMissed] = []
-    for mode in [first] if budget.flash is None else ways.different(modes.thriftier(first)):
+    for mode in [first] if budget.flash is None else ways.different(modes.thriftier(first, ways.shares())):
         try:
             compiled = ways.compiled(mode)
         except BudgetMissed as error:

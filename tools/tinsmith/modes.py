@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from .errors import InputError
@@ -35,8 +35,6 @@ DEFAULT = "balanced"
 # Ways to build with the same kernels: compiled into the model or not, and how; the fastest first. The first is smaller
 # than the second as well, for most models: what a kernel does for other models is not in it.
 FORMS = ((True, "-O2"), (False, "-O2"), (False, "-Os"), (True, "-Os"))
-# Shares of a model's effort below which ops may lose their fast kernels, which are most of a small model's code.
-SHARES = (0.004, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 def mode(name: str) -> Mode:
@@ -46,16 +44,17 @@ def mode(name: str) -> Mode:
     return MODES[name]
 
 
-def thriftier(first: Mode) -> list[Mode]:
-    """The mode, then what gives up more and more speed for flash.
+def thriftier(first: Mode, shares: Iterable[float]) -> list[Mode]:
+    """The mode, then what gives up more and more speed for flash. `shares` are those of the model's ops in its effort.
 
     -Os costs a few hundredths of the speed and an op's fast kernel most of it, so for each choice of kernels all forms
-    come before the next choice. The last ways also give up rows, whose calls take code.
+    come before the next choice. Ops lose their fast kernels one by one, that with the least effort first. The last ways
+    also give up rows, whose calls take code.
     """
     kernels = [replace(first, special_kernels=False)]
     if first.special_kernels:
-        shares = [first.least_share, *(share for share in SHARES if share > first.least_share)]
-        kernels = [*(replace(first, least_share=share) for share in shares), *kernels]
+        least = [first.least_share, *sorted(share for share in shares if share > first.least_share)]
+        kernels = [*(replace(first, least_share=share) for share in least), *kernels]
     kernels.append(replace(kernels[-1], pixels=None))
     forms = [form for form in FORMS if first.flag != "-Os" or form[1] == "-Os"]
     ways = [replace(k, specialised=specialised, flag=flag) for k in kernels for specialised, flag in forms]

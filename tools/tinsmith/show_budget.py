@@ -19,7 +19,7 @@ def outcome(out: Console, found: Outcome) -> None:
     """How much of the budget is left, what was chosen, and what was too large."""
     best, ram = found.best, found.budget.ram
     if ram is not None:
-        out.print(f"{best.compiled.name}: arena {against(best.compiled.plan.arena_bytes, ram)}")
+        out.print(f"{best.compiled.name}: arena {against(best.compiled.plan.arena_bytes, ram)}", soft_wrap=True)
     flash(out, found)
 
 
@@ -29,12 +29,13 @@ def flash(out: Console, found: Outcome) -> None:
     if budget.flash is None or best.sizes is None:
         return
     parts = f"code {best.sizes.code_bytes:,}, data {best.sizes.data_bytes:,}"
-    out.print(f"{best.compiled.name}: flash {against(best.flash_bytes, budget.flash)} ({parts})")
+    out.print(f"{best.compiled.name}: flash {against(best.flash_bytes, budget.flash)} ({parts})", soft_wrap=True)
     for way in found.tried if len(found.tried) > 1 else ():
         arena = way.compiled.plan.arena_bytes
         mark = "  <- this one" if way is best and found.fits else ""
         out.print(f"  {way.flash_bytes:>9,} with {way.text}, arena {arena:,}{mark}", soft_wrap=True)
-    out.print(f"  chosen: {best.text}; compile it with {best.compiled.mode.flag}", soft_wrap=True)
+    what = "chosen" if found.fits else "smallest"
+    out.print(f"  {what}: {best.text}; compile it with {best.compiled.mode.flag}", soft_wrap=True)
 
 
 def against(nbytes: int, limit: int) -> str:

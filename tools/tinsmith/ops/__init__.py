@@ -21,6 +21,7 @@ __all__ = [
     "Shape",
     "all_special_kernels",
     "choose",
+    "efforts",
     "find",
     "row_form",
     "select",
@@ -86,11 +87,17 @@ def choose(graph: Graph, arch: Sequence[str], least_share: float = 0.0) -> dict[
     Ops with less than `least_share` of the model's effort run portable kernels: fast ones would cost flash for nothing.
     """
     calls = [Call.of(graph, node) for node in graph.nodes]
-    effort: Counter[str] = Counter()
-    for call in calls:
-        effort[call.node.op] += find(call.node.op).effort(call)
+    effort = efforts(graph)
     least = least_share * effort.total()
     return {call.y.name: select(call, arch if effort[call.node.op] >= least else ()) for call in calls}
+
+
+def efforts(graph: Graph) -> Counter[str]:
+    """The effort of all nodes of an op, by its name: see Op.effort."""
+    found: Counter[str] = Counter()
+    for node in graph.nodes:
+        found[node.op] += find(node.op).effort(Call.of(graph, node))
+    return found
 
 
 def select(call: Call, arch: Sequence[str]) -> Op:
