@@ -18,7 +18,7 @@ import numpy as np
 from . import ops, targets, toolchain
 from .graph import Array, Graph, Node, Tensor
 from .ops.base import Call, CType, Op, c_fields
-from .plan import Plan
+from .plan import TABLE_STRIDE, Plan
 from .plan.audit import bytes_read
 from .plan.schedule import FEED, Run
 
@@ -44,7 +44,8 @@ class TinRows(ctypes.Structure):
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """Rows of a tensor: in the arena from byte `offset` on, or in a constant array."""
+    """Rows of a tensor: in the arena from byte `offset` on, or in a constant array. With offset 1, `constant` is a
+    table of the rows' places."""
 
     stride: int  # bytes from one row to the next
     count: int  # rows held in memory; fewer than the tensor has make a ring
@@ -90,7 +91,7 @@ def bind(
     """
     op = ops.find(call.node.op) if op is None else op
     struct, views = struct_type(op)(), [view.c() for view in inputs]
-    alive: list[object] = [*inputs]
+    alive: list[object] = [*inputs, out]
     if op.runtime_arity == 1:
         setattr(struct, "in", views[0])
     else:
@@ -198,6 +199,9 @@ class Program:
         count, stride = op.rows(call, tensor)
         if tensor.data is not None:
             return View(stride, count, constant=np.require(tensor.data, None, ["C", "A"]))
+        table = self.plan.row_table(tensor.name)
+        if table is not None:
+            return View(TABLE_STRIDE, 1, 1, table)
         return View(stride, self.plan.rows_held(tensor.name, count), self.plan.offset(tensor.name))
 
     def run(self, inputs: Sequence[Array], expected: Mapping[str, Array] | None = None) -> list[Array]:

@@ -116,7 +116,7 @@ def kernel_defines(compiled: Compiled) -> list[str]:
     """Macros with which the kernels that are compiled on their own leave out what the model does not use."""
     if compiled.mode.specialised:
         return []
-    return [f"{macro}=0" for macro in compiled.plan.omitted_parts(thrifty=True)]
+    return [f"{macro}=0" for macro in compiled.plan.omitted(thrifty=True)]
 
 
 def build_model(

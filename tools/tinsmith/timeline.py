@@ -61,7 +61,7 @@ class Timeline:
     nodes: tuple[int, ...]  # of each moment
     steps: tuple[int, ...]  # of each moment: output rows, mostly, so that they stand for time
     starts: tuple[int, ...]  # first moment of each run
-    births: Mapping[str, Sequence[tuple[int, int]]]  # ring -> (slot, moment at which a row begins to be there)
+    births: Mapping[str, Sequence[tuple[int, int]]]  # buffer -> (byte in it, moment at which a row begins there)
 
     @classmethod
     def of(cls, plan: Plan) -> Timeline:
@@ -69,19 +69,23 @@ class Timeline:
         steps: list[int] = []
         starts: list[int] = []
         births: dict[str, list[tuple[int, int]]] = {b.name: [] for b in plan.buffers}
+
+        def place(name: str, row: int) -> int:
+            return plan.row_range(name, row)[0] - plan.by_name[name].offset
+
         for run in plan.runs:
             starts.append(len(nodes))
             if run.node == FEED:
                 for name in plan.fed:
-                    births[name].append((run.first % plan.by_name[name].rows, len(nodes)))
+                    births[name].append((place(name, run.first), len(nodes)))
                 nodes.append(FEED)
                 steps.append(1)
                 continue
             task = plan.tasks[run.node]
-            holder = plan.buffer(task.call.y.name)
+            holder = plan.buffer(task.call.y.name).name
             for first, end in moments_of(task, run):
                 rows = range(bisect_left(task.born, first), bisect_left(task.born, end))
-                births[holder.name] += [(row % holder.rows, len(nodes)) for row in rows]
+                births[holder] += [(place(holder, row), len(nodes)) for row in rows]
                 nodes.append(run.node)
                 steps.append(end - first)
         return cls(plan, (*nodes, AFTER), (*steps, 1), tuple(starts), births)
@@ -90,7 +94,7 @@ class Timeline:
         """What a buffer is: whole, ring, scratch or state."""
         if buffer.name not in self.plan.sizes:
             return "scratch" if buffer.name.startswith(SCRATCH) else "state"
-        return "ring" if buffer.rows < self.rows_in_all(buffer) else "whole"
+        return "ring" if buffer.places or buffer.rows < self.rows_in_all(buffer) else "whole"
 
     def rows_in_all(self, buffer: Buffer) -> int:
         return self.plan.sizes[buffer.name][0] if buffer.name in self.plan.sizes else 1
@@ -117,9 +121,9 @@ class Timeline:
         """A block for each row, from its birth until it is dead, as far as the plan keeps its place free."""
         found = []
         for part in ring.stretches:
-            for slot in range(part.start // ring.row_bytes, part.end // ring.row_bytes):
-                born = sorted({moment for place, moment in self.births[ring.name] if place == slot})
-                start = ring.offset + slot * ring.row_bytes
+            for place in range(part.start, part.end, ring.row_bytes):
+                born = sorted({moment for there, moment in self.births[ring.name] if there == place})
+                start = ring.offset + place
                 for span in spans(part.moments):
                     found += [Block(start, start + ring.row_bytes, *piece) for piece in cut(span, born)]
         return found

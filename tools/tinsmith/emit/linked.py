@@ -55,7 +55,7 @@ def linked(plan: Plan, name: str, specialised: bool = False, flag: str = "-O2") 
     runnable = [i for i, n in enumerate(graph.nodes) if not ops.find(n.op).view]
     nodes = [node_entry(plan, graph.nodes[i], k, arrays) for k, i in enumerate(runnable)]
     order = Order(plan, {i: f"node{k}" for k, i in enumerate(runnable)})
-    omitted = plan.omitted_parts(thrifty=not specialised)
+    omitted = plan.omitted(thrifty=not specialised)
     taken: set[str] = set()
     inputs = [io_entry(plan, graph[n], name, "input", i, taken) for i, n in enumerate(graph.inputs)]
     outputs = [io_entry(plan, graph[n], name, "output", i, taken) for i, n in enumerate(graph.outputs)]
@@ -65,7 +65,7 @@ def linked(plan: Plan, name: str, specialised: bool = False, flag: str = "-O2") 
         "inputs": inputs, "outputs": outputs, "arrays": arrays.entries, "nodes": nodes,
         "streamed": order.streamed(), "calls": order.calls(), "comments": {n["name"]: n["comment"] for n in nodes},
         "memory_map": memory_map(plan), "packing": plan.packing,
-        "omitted": omitted, "feed": feed_entry(plan, inputs),
+        "omitted": omitted, "feed": feed_entry(plan, inputs, arrays),
         "included": [s for s in plan.sources if s.endswith(".c")] if specialised else [],
     }  # fmt: skip
     return {
@@ -121,12 +121,21 @@ def node_entry(plan: Plan, node: Node, index: int, arrays: Arrays) -> dict[str, 
 
 
 def rows_of(plan: Plan, call: Call, op: ops.Op, tensor: Tensor, arrays: Arrays) -> str:
-    """A tin_rows initialiser: a tensor in flash, or one in the arena, whole or as a ring of rows."""
+    """A tin_rows initialiser: a tensor in flash, or one in the arena: whole, a ring of rows, or rows by a table."""
     count, stride = op.rows(call, tensor)
     if tensor.data is not None:
         source = arrays.add(tensor.data, C_TYPES[tensor.dtype.name], f"constant '{tensor.name}'")
         return f"{{ {source}, 0, {stride}, {count} }}"
+    table = row_table(plan, tensor, arrays)
+    if table:
+        return f"{{ {table}, 1, TIN_TABLE_STRIDE, 1 }}"
     return f"{{ NULL, {plan.offset(tensor.name)}, {stride}, {plan.rows_held(tensor.name, count)} }}"
+
+
+def row_table(plan: Plan, tensor: Tensor, arrays: Arrays) -> str | None:
+    """The array that tells where the rows of a tensor lie, if there is one."""
+    table = plan.row_table(tensor.name)
+    return None if table is None else arrays.add(table, "uint16_t", f"rows of '{plan.roots[tensor.name]}'")
 
 
 def io_entry(plan: Plan, tensor: Tensor, model: str, kind: str, index: int, taken: set[str]) -> dict[str, Any]:
@@ -148,7 +157,7 @@ def io_entry(plan: Plan, tensor: Tensor, model: str, kind: str, index: int, take
     }  # fmt: skip
 
 
-def feed_entry(plan: Plan, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def feed_entry(plan: Plan, inputs: Sequence[Mapping[str, Any]], arrays: Arrays) -> dict[str, Any] | None:
     """How the input comes row by row; None if it comes as a whole. `inputs` are io_entry's."""
     if not plan.fed:
         return None
@@ -157,6 +166,7 @@ def feed_entry(plan: Plan, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any
     return {
         "macro": entry["macro"], "rows": rows, "row_bytes": row_bytes, "needed": plan.rows_fetched,
         "held": buffer.rows, "offset": buffer.offset,
+        "table": row_table(plan, plan.graph[name], arrays),
     }  # fmt: skip
 
 

@@ -9,16 +9,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from .. import ops
 from ..errors import Unsupported
-from ..graph import Graph, Node
+from ..graph import Array, Graph, Node
 from ..ops import Op
 from . import feed
-from .lifetimes import SCRATCH, STATE, Buffer
+from .lifetimes import ROW_UNIT, SCRATCH, STATE, TABLE_STRIDE, Buffer
 from .schedule import FEED, Run
 from .tasks import Rows, Task, find_roots, make_task, sizes_of
 
-__all__ = ["SCRATCH", "Buffer", "Plan", "Run", "find_roots", "plan", "scratch_name"]
+__all__ = ["SCRATCH", "TABLE_STRIDE", "Buffer", "Plan", "Run", "find_roots", "plan", "scratch_name"]
+
+TABLES_MACRO = "TIN_ROW_TABLES"  # 0 where no rows are found through tables (tin_rows.h)
 
 
 @dataclass(frozen=True)
@@ -69,19 +73,29 @@ class Plan:
         return self.buffer(tensor).offset
 
     def is_ring(self, tensor: str) -> bool:
-        """Whether only some rows of a tensor are in memory at a time."""
+        """Whether the rows of a tensor do not all lie one behind the other: mostly only some of them are in memory."""
         buffer = self.buffer(tensor)
-        return buffer.rows < self.sizes[buffer.name][0]
+        return bool(buffer.places) or buffer.rows < self.sizes[buffer.name][0]
 
     def row_range(self, buffer: str, row: int) -> tuple[int, int]:
         """First byte of the arena that a row of a root tensor lies in, and the one behind it."""
         held = self.buffer(buffer)
-        start = held.offset + row % held.rows * held.row_bytes
+        start = held.offset + (held.places[row] if held.places else row % held.rows * held.row_bytes)
         return start, start + held.row_bytes
 
     def rows_held(self, tensor: str, count: int) -> int:
-        """How many of a tensor's `count` rows, as some kernel sees them, are in memory at a time."""
-        return self.buffer(tensor).rows if self.is_ring(tensor) else count
+        """How many of a tensor's `count` rows, as some kernel sees them, lie one behind the other: of a ring, all that
+        are in memory at a time."""
+        buffer = self.buffer(tensor)
+        return 1 if buffer.places else buffer.rows if self.is_ring(tensor) else count
+
+    def row_table(self, tensor: str) -> Array | None:
+        """Where the rows of a tensor lie, in units of ROW_UNIT bytes from the start of the arena, if a table in flash
+        is to tell: [rows], uint16."""
+        buffer = self.buffer(tensor)
+        if not buffer.places:
+            return None
+        return ((buffer.offset + np.array(buffer.places)) // ROW_UNIT).astype(np.uint16)
 
     @property
     def fed_bytes(self) -> int:
@@ -114,6 +128,11 @@ class Plan:
                 used |= kernel.parts.keys() if kernel.ring_parts is None else kernel.ring_parts
             offered -= {kernel.part_macro(part) for part in used}
         return tuple(sorted(offered))
+
+    def omitted(self, thrifty: bool) -> tuple[str, ...]:
+        """All macros that may be 0 for this plan: those of parts, and that of tables of rows."""
+        tables = () if any(b.places for b in self.buffers) else (TABLES_MACRO,)
+        return (*self.omitted_parts(thrifty), *tables)
 
     @property
     def arena_bytes(self) -> int:

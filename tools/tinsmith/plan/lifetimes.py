@@ -14,6 +14,8 @@ from .schedule import FEED, Run
 from .tasks import Task
 
 SCRATCH, STATE = "scratch of ", "state of "
+ROW_UNIT = 4  # TIN_ROW_UNIT: bytes that tables of rows count in
+TABLE_STRIDE = 1 << 19  # TIN_TABLE_STRIDE
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,17 @@ class Buffer:
     first: int  # node that needs it first; -1: it is there before the run
     last: int  # node that needs it last; the number of nodes: it is needed after the run
     offset: int = 0
+    places: tuple[int, ...] = ()  # bytes from `offset` to each row of the tensor, where a table in flash tells them
 
     @property
     def nbytes(self) -> int:
+        """Bytes of the rows that are held at a time."""
         return self.rows * self.row_bytes
 
     @property
     def end(self) -> int:
-        return self.offset + self.nbytes
+        """The byte behind the last one; rows of a table may have others between them."""
+        return self.offset + (max(self.places) + self.row_bytes if self.places else self.nbytes)
 
 
 @dataclass

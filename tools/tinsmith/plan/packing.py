@@ -59,6 +59,8 @@ class Packing:
     offsets: tuple[int, ...]
     size: int
     name: str  # how it was found
+    order: tuple[int, ...] = ()  # in which buffers were put
+    high: frozenset[int] = frozenset()  # those that were put at the highest free place
 
 
 def best_packing(buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]]) -> Packing:
@@ -130,7 +132,7 @@ def pack(
         place = highest(taken, size - buffers[i].nbytes) if i in high else -1
         offsets[i] = place if place >= 0 else lowest(taken)
     most = max(offsets[i] + buffers[i].nbytes for i in order)
-    return Packing(tuple(offsets[i] for i in range(len(buffers))), most, name)
+    return Packing(tuple(offsets[i] for i in range(len(buffers))), most, name, tuple(order), high)
 
 
 def lowest(taken: Sequence[Interval]) -> int:

@@ -9,6 +9,7 @@ from ..graph import Graph
 from ..ops import Op
 from . import Plan
 from .lifetimes import SCRATCH, STATE, Buffer, History, Stretch, history, mask, ring_size, shared, stretches
+from .loose import loose_packing
 from .packing import Forbidden, best_packing, collisions, intersection, negative
 from .schedule import Flow, Run, schedule
 from .tasks import Task, sizes_of
@@ -26,8 +27,8 @@ def record(graph: Graph, roots: Mapping[str, str], flow: Flow, runs: Sequence[Ru
     return history(flow.tasks, runs, sizes_of(graph, roots), given, list(kept), flow.fed)
 
 
-def place(graph: Graph, roots: Mapping[str, str], kernels: Mapping[str, Op], flow: Flow) -> Plan:
-    """The plan of a flow, packed as well as could be found."""
+def place(graph: Graph, roots: Mapping[str, str], kernels: Mapping[str, Op], flow: Flow, tables: bool) -> Plan:
+    """The plan of a flow, packed as well as could be found. With `tables`, rows of rings may lie anywhere."""
     goals = targets(graph, roots, flow)
     runs = schedule(flow, goals)
     past = record(graph, roots, flow, runs)
@@ -36,13 +37,15 @@ def place(graph: Graph, roots: Mapping[str, str], kernels: Mapping[str, Op], flo
     buffers = list(make_buffers(graph, flow, past, holder))
     forbidden = conflicts(flow.tasks, past, buffers, holder)
     found = best_packing(buffers, forbidden)
+    loose = loose_packing(buffers, forbidden, past, found) if tables else None
+    rigid = tuple(replace(b, offset=offset) for b, offset in zip(buffers, found.offsets, strict=True))
     outputs = [node.outputs[0] for node in graph.nodes]
     used = {outputs[task.node]: task.op for task in flow.tasks}
     return Plan(
         graph,
-        tuple(replace(b, offset=offset) for b, offset in zip(buffers, found.offsets, strict=True)),
+        loose or rigid,
         {tensor: holder[root] for tensor, root in roots.items()},
-        found.name,
+        "rows one by one" if loose else found.name,
         {name: used.get(name, kernel) for name, kernel in kernels.items()},
         tuple(runs),
         tuple(name for name in goals if name in flow.whole),

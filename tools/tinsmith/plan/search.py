@@ -36,6 +36,11 @@ class Wish:
     fed: bool = False  # whether the model's input comes row by row
 
     @property
+    def thrifty(self) -> bool:
+        """Whether single rows may be found through tables, which takes some flash and time."""
+        return self.pixels == 1 or self.ram is not None
+
+    @property
     def ladder(self) -> tuple[int | None, ...]:
         """Pixels a call to try, the cheapest in time first."""
         if self.ram is not None:
@@ -171,8 +176,8 @@ class Problem:
         """The way without any rows."""
         return self.flow_of(0, len(self.forms), set(self.counts))
 
-    def place(self, flow: Flow) -> Plan:
-        return place(self.graph, self.roots, self.kernels, flow)
+    def place(self, flow: Flow, tables: bool = False) -> Plan:
+        return place(self.graph, self.roots, self.kernels, flow, tables)
 
 
 def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
@@ -187,7 +192,7 @@ def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
             rung = Problem(graph, kernels, fed, 1)
             found = [rung.place(rung.layers())] if not fed else []
         else:
-            found = rows(Problem(graph, kernels, fed, pixels))
+            found = rows(Problem(graph, kernels, fed, pixels), wish.thrifty and pixels == 1)
         best = min([*([best] if best else []), *found], key=lambda plan: plan.arena_bytes, default=None)
         if best and wish.ram is not None and best.arena_bytes <= wish.ram:
             return best
@@ -200,8 +205,8 @@ def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
     return best
 
 
-def rows(problem: Problem) -> list[Plan]:
+def rows(problem: Problem, tables: bool) -> list[Plan]:
     """Plans that run row by row, for several limits."""
     limits = [int(problem.least_peak * slack) for slack in SLACK]
     ways = dict.fromkeys(tuple(problem.cuts(limit)) for limit in limits)
-    return [problem.place(problem.flow(cuts)) for cuts in ways]
+    return [problem.place(problem.flow(cuts), tables) for cuts in ways]
