@@ -22,6 +22,7 @@ from tinsmith.budget import Budget, Outcome, search
 from tinsmith.cli import app
 from tinsmith.errors import BudgetMissed, TargetError
 from tinsmith.pipeline import compile_model
+from tinsmith.verify import verify
 
 DIGITS = needs.REPOSITORY / "models" / "digits" / "digits.tflite"
 TARGET = "cortex-m4"
@@ -72,6 +73,12 @@ def test_ways_give_up_flash_before_speed(ladder: Outcome) -> None:
     with_rows = [(*way, w.compiled.mode.pixels) for way, w in zip(ways, ladder.tried, strict=True)]
     assert len(set(with_rows)) == len(with_rows) > 6
     assert ways[0][0] and not ways[-1][0]
+
+
+def test_all_ways_give_the_judge_s_bytes(ladder: Outcome) -> None:
+    needs.module("tflite_micro")
+    ways = [way.compiled for way in ladder.tried if way.compiled.mode.flag == "-Os" or way is ladder.tried[1]]
+    assert len(ways) > 3 and all(verify(compiled, samples=4).passed for compiled in ways)
 
 
 def test_the_first_that_fits_is_taken(ladder: Outcome) -> None:

@@ -127,7 +127,7 @@ def verify(
 
 @command
 def bench(
-    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help=".tflite files.", show_default=False)],
+    models: Annotated[list[Path], typer.Argument(metavar="MODEL", help=".tflite files.", show_default=False)],
     target: TargetOption = "cortex-m4",
     optimize: OptimizeOption = modes.DEFAULT,
     ram: RamOption = None,

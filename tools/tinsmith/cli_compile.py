@@ -63,7 +63,7 @@ SharedOption = Annotated[
 
 @command
 def compile(
-    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help=".tflite files.", show_default=False)],
+    models: Annotated[list[Path], typer.Argument(metavar="MODEL", help=".tflite files.", show_default=False)],
     out_dir: OutOption,
     target: TargetOption = "host",
     name: NameOption = None,
