@@ -22,12 +22,16 @@ from tinsmith.host_kernels import Program
 from tinsmith.interpret import interpret
 from tinsmith.load.tflite import load_file
 from tinsmith.passes import lower
-from tinsmith.plan import SCRATCH, Plan, lifetimes, packing, place, plan
+from tinsmith.plan import SCRATCH, TABLES_MACRO, Plan, lifetimes, loose, packing, place, plan
 from tinsmith.plan.audit import Overwritten, audit
 
 GRAPHS = 60
 MANY = 300  # for each way of planning
 CEILINGS = {"kws_int8": 11840, "resnet8_int8": 33792, "vww96_int8": 37632, "person_detect": 46080, "ad01_int8": 768}
+# Row by row, with portable kernels. (kws: 3,738 bytes are alive at the worst moment; 5,018 with whole rings.)
+STREAMED = {
+    ("kws_int8", False): 3776, ("kws_int8", True): 3456, ("resnet8_int8", False): 10240, ("resnet8_int8", True): 9088,
+}  # fmt: skip
 
 
 def graphs(count: int, seed: int = 0) -> list[Graph]:
@@ -43,6 +47,7 @@ def inputs_of(graph: Graph, rng: np.random.Generator) -> list[Array]:
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plans need not be good: the local search hardly searches."""
     monkeypatch.setattr(packing, "SEARCH_STEPS", 20)
+    monkeypatch.setattr(loose, "SEARCH_STEPS", 20)
 
 
 streamed = pytest.mark.parametrize("stream", [None, 1], ids=["layers", "rows"])
@@ -51,17 +56,20 @@ streamed = pytest.mark.parametrize("stream", [None, 1], ids=["layers", "rows"])
 @streamed
 @pytest.mark.usefixtures("hasty")
 def test_no_byte_is_read_after_it_was_overwritten(stream: int | None) -> None:
-    overlapping = rings = 0
+    overlapping = rings = tables = 0
     for graph in graphs(MANY):
         planned = plan(graph, pixels=stream)
         audit(planned)
         assert all(b.offset % 4 == 0 for b in planned.buffers)
+        assert all(place % 4 == 0 for b in planned.buffers for place in b.places)
         total = sum(-(-b.nbytes // 4) * 4 for b in planned.buffers)
         assert planned.arena_bytes <= total
         overlapping += any(touching(planned))
         rings += any(planned.is_ring(name) for name in planned.roots)
+        tables += any(planned.row_table(name) is not None for name in planned.roots)
     assert overlapping > MANY // 3, "hardly any plan makes use of overlaps"
     assert rings > MANY // 5 if stream else rings == 0
+    assert tables > MANY // 20 if stream else tables == 0
 
 
 def touching(planned: Plan) -> list[tuple[str, str]]:
@@ -99,9 +107,10 @@ def caught(planned: Plan) -> bool:
 
 
 @pytest.mark.usefixtures("hasty")
-@pytest.mark.parametrize("fault", ["ring", "death", "overlap", "scratch"])
+@pytest.mark.parametrize("fault", ["ring", "death", "overlap", "scratch", "row", "neighbour"])
 def test_a_broken_planner_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rings that are a row too short, rows that die early, overlaps a row too far, scratch that nobody minds."""
+    """Rings that are a row too short, rows that die early, overlaps a row too far, scratch that nobody minds; rows of
+    tables that die early or do not mind others."""
     if fault == "ring":
         size = lifetimes.ring_size
         monkeypatch.setattr(place, "ring_size", lambda rows: size(rows) if rows.whole else max(1, size(rows) - 1))
@@ -111,13 +120,20 @@ def test_a_broken_planner_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch)
     elif fault == "overlap":
         distances = place.keep_out
         monkeypatch.setattr(place, "keep_out", lambda *a: tuple((low, high - 16) for low, high in distances(*a)))
+    elif fault == "row":
+        monkeypatch.setattr(loose, "mask", lambda first, last: lifetimes.mask(first, max(first, last - 1)))
+    elif fault == "neighbour":
+        monkeypatch.setattr(loose, "collisions", lambda own, other: packing.collisions(own, other)[1:])
     else:
         monkeypatch.setattr(
             place, "conflicts", lambda tasks, past, buffers, holder: unminded(tasks, past, buffers, holder)
         )
     kernels = ("word",) if fault == "scratch" else ()
-    found = [caught(plan(g, ops.choose(g, kernels), pixels=1)) for g in graphs(GRAPHS, 7)]
-    assert sum(found) > GRAPHS // 10, f"{sum(found)} of {GRAPHS}"
+    planned = [plan(g, ops.choose(g, kernels), pixels=1) for g in graphs(GRAPHS, 7)]
+    if fault in ("row", "neighbour"):
+        planned = [p for p in planned if any(b.places for b in p.buffers)]
+    found = [caught(p) for p in planned]
+    assert sum(found) > len(found) // 10 and sum(found) > 1, f"{sum(found)} of {len(found)}"
 
 
 def dying_early(rows: lifetimes.Rows) -> lifetimes.Rows:
@@ -197,6 +213,44 @@ def test_arenas_of_public_models_do_not_grow(name: str, zoo: Path) -> None:
     planned = plan(lower(load_file(path)))
     audit(planned)
     assert planned.arena_bytes <= CEILINGS[name]
+
+
+@pytest.mark.parametrize(("name", "fed"), STREAMED)
+def test_rows_that_lie_anywhere_come_close_to_the_bytes_alive(name: str, fed: bool, zoo: Path) -> None:
+    path = next(zoo.rglob(f"{name}.tflite"), None)
+    if path is None:
+        needs.lacking(f"{name}.tflite is not in {zoo}")
+    planned = plan(lower(load_file(path)), pixels=1, fed=fed)
+    audit(planned)
+    assert planned.arena_bytes <= STREAMED[name, fed]
+    assert any(b.places for b in planned.buffers)
+
+
+def test_tables_are_for_those_who_want_the_least_ram() -> None:
+    """And only where rings of rows take more; they cost flash and some time."""
+    graph = chain()
+    least = plan(graph, pixels=1)
+    assert any(b.places for b in least.buffers)
+    assert plan(graph, ram=least.arena_bytes) == least
+    rings = plan(graph, ram=1840)
+    assert rings.arena_bytes == 1840 and not any(b.places for b in rings.buffers)
+    assert any(b.places for b in plan(graph, ram=1839).buffers)
+    for planned in (plan(graph), plan(graph, pixels=2), plan(graph, fed=True)):
+        assert not any(b.places for b in planned.buffers)
+        assert planned.fed or planned.arena_bytes > least.arena_bytes
+        assert TABLES_MACRO in planned.omitted(thrifty=True)
+    assert TABLES_MACRO not in least.omitted(thrifty=True)
+
+
+def test_rows_that_make_a_ring_need_no_table() -> None:
+    rows = lifetimes.Rows(8, [0, 1, 2, -1], [1, 2, 3, -1])
+    buffer = lifetimes.Buffer("x", 2, 8, lifetimes.stretches(rows, 2), 0, 1)
+    past = lifetimes.History(5, {"x": rows}, {})
+    ring = loose.put(buffer, {0: 40, 1: 48, 2: 40}, past)
+    assert (ring.offset, ring.places, ring.end) == (40, (), 56)
+    table = loose.put(buffer, {0: 40, 1: 60, 2: 44}, past)
+    assert (table.offset, table.places[:3], table.end, table.nbytes) == (40, (0, 20, 4), 68, 16)
+    assert {(s.start, s.moments) for s in table.stretches} == {(0, 0b11), (20, 0b110), (4, 0b1100)}
 
 
 @pytest.mark.parametrize("way", ["layers", "rows", "fed"])

@@ -20,7 +20,7 @@ from .lifetimes import ROW_UNIT, SCRATCH, STATE, TABLE_STRIDE, Buffer
 from .schedule import FEED, Run
 from .tasks import Rows, Task, find_roots, make_task, sizes_of
 
-__all__ = ["SCRATCH", "TABLE_STRIDE", "Buffer", "Plan", "Run", "find_roots", "plan", "scratch_name"]
+__all__ = ["SCRATCH", "TABLES_MACRO", "TABLE_STRIDE", "Buffer", "Plan", "Run", "find_roots", "plan", "scratch_name"]
 
 TABLES_MACRO = "TIN_ROW_TABLES"  # 0 where no rows are found through tables (tin_rows.h)
 

@@ -12,13 +12,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .lifetimes import ROW_UNIT, Buffer, History, Stretch, mask
-from .packing import ALIGNMENT, Forbidden, Interval, Packing, collisions, highest, lowest, negative
+from .packing import ALIGNMENT, Forbidden, Packing, best_packing, collisions, highest, lowest, negative
 
-SEARCH_STEPS = 300  # tries of the local search
-SEARCH_LIMIT = 90_000  # steps times pieces, so that large graphs do not wait
+SEARCH_STEPS = 800  # tries of the local search from each start
+STARTS = 3  # orders of packing that it begins with
+SEARCH_LIMIT = 320_000  # steps times pieces, so that large graphs do not wait
+PATIENCE = 300  # steps without success that end a search
+MOST_PIECES = 1500  # that are looked at in pairs
+RANDOM_MOVES = 0.3  # share of moves of any buffer
+BESIDE = 0.7  # of the others: share of those of buffers beside the arena's end
 SIZE_CLASS = 512  # bytes within which rows are packed by birth alone
 MOST_BYTES = ROW_UNIT * 0xFFFF  # of an arena: tables hold words of 16 bits
 LEAST_GAIN = 0.01  # of an arena; for less, tables are not worth their flash
+
+Distance = tuple[int, int, int]  # another piece, and an open interval of its offset less one's own
 
 
 @dataclass(frozen=True)
@@ -58,12 +65,10 @@ def ever(buffer: Buffer) -> int:
     return moments
 
 
-def neighbours(
-    pieces: Sequence[Piece], forbidden: Sequence[Mapping[int, Forbidden]]
-) -> list[list[tuple[int, Forbidden]]]:
-    """For each piece: the others alive at the same time, and the distances at which they would collide."""
+def neighbours(pieces: Sequence[Piece], forbidden: Sequence[Mapping[int, Forbidden]]) -> list[list[Distance]]:
+    """For each piece: the distances at which it would collide with others that are alive at the same time."""
     moments = [ever(piece.body) for piece in pieces]
-    found: list[list[tuple[int, Forbidden]]] = [[] for _ in pieces]
+    found: list[list[Distance]] = [[] for _ in pieces]
     for i, own in enumerate(pieces):
         for j in range(i):
             if not moments[i] & moments[j]:
@@ -73,39 +78,67 @@ def neighbours(
                 intervals = forbidden[own.owner].get(other.owner, ())
             else:
                 intervals = collisions(own.body, other.body)
-            if intervals:
-                found[i].append((j, intervals))
-                found[j].append((i, negative(intervals)))
+            found[i] += [(j, low, high) for low, high in intervals]
+            found[j] += [(i, low, high) for low, high in negative(intervals)]
     return found
+
+
+def among(forbidden: Sequence[Mapping[int, Forbidden]], chosen: Sequence[int]) -> list[dict[int, Forbidden]]:
+    """The same for some of the buffers only."""
+    index = {i: k for k, i in enumerate(chosen)}
+    return [{index[j]: found for j, found in forbidden[i].items() if j in index} for i in chosen]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Where pieces lie, and how they came there."""
+
+    size: int
+    places: Sequence[int]
+    ranks: Sequence[int]
+    high: frozenset[int]
+    order: Sequence[int]
+    limit: int  # below which those in `high` were put
+
+
+def kept(pieces: Sequence[Piece], order: Sequence[int], high: frozenset[int], limit: int, like: Packed) -> int:
+    """How many pieces of an order come to lie where they do in another packing."""
+    for k, (i, other) in enumerate(zip(order, like.order, strict=True)):
+        owner = pieces[i].owner
+        up = owner in high
+        if i != other or like.places[i] < 0 or up != (owner in like.high) or (up and limit != like.limit):
+            return k
+    return len(order)
 
 
 class Puzzle:
     """Pieces to be packed in the order of their buffers' ranks, then of birth."""
 
     def __init__(self, buffers: Sequence[Buffer], forbidden: Sequence[Mapping[int, Forbidden]], past: History) -> None:
-        self.buffers = buffers
+        self.buffers, self.forbidden = buffers, forbidden
         self.pieces = list(pieces_of(buffers, past, loosen(buffers, past)))
         self.near = neighbours(self.pieces, forbidden)
         self.sizes = [piece.body.nbytes for piece in self.pieces]
 
-    def pack(self, ranks: Sequence[int], high: frozenset[int], size: int, limit: int) -> tuple[int, list[int]]:
-        """(size, place of each piece), or (more than `limit`, anything): each piece at the lowest free place, or if
-        its buffer is in `high`, at the highest below `size`."""
-        pieces, sizes, places, most = self.pieces, self.sizes, [-1] * len(self.pieces), 0
-        for i in sorted(range(len(pieces)), key=lambda k: (ranks[pieces[k].owner], pieces[k].born)):
-            taken: list[Interval] = [
-                (places[j] - top, places[j] - low)
-                for j, intervals in self.near[i]
-                if places[j] >= 0
-                for low, top in intervals
-            ]
+    def pack(self, ranks: Sequence[int], high: frozenset[int], size: int, limit: int, like: Packed | None) -> Packed:
+        """Puts each piece at the lowest free place, or if its buffer is in `high`, at the highest below `size`; gives
+        up beyond `limit`. Pieces that come first in `like` too keep their places."""
+        pieces, sizes, places = self.pieces, self.sizes, [-1] * len(self.pieces)
+        order = sorted(range(len(pieces)), key=lambda k: (ranks[pieces[k].owner], pieces[k].born))
+        start = 0 if like is None else kept(pieces, order, high, size, like)
+        if like is not None:
+            for i in order[:start]:
+                places[i] = like.places[i]
+        most = max((places[i] + sizes[i] for i in order[:start]), default=0)
+        for i in order[start:]:
+            taken = [(places[j] - top, places[j] - low) for j, low, top in self.near[i] if places[j] >= 0]
             taken.sort()
             place = highest(taken, size - sizes[i]) if pieces[i].owner in high else -1
             places[i] = place if place >= 0 else lowest(taken)
             most = max(most, places[i] + sizes[i])
             if most > limit:
                 break
-        return most, places
+        return Packed(most, places, list(ranks), high, order, size)
 
     def starts(self, rigid: Packing) -> Iterator[tuple[list[int], frozenset[int]]]:
         """Ranks to begin with: by size, by classes of sizes, and those of the packing of whole rings."""
@@ -114,43 +147,76 @@ class Puzzle:
         yield [-size for size in sizes], frozenset()
         yield [-(size // SIZE_CLASS) for size in sizes], frozenset()
         yield [rigid.order.index(i) for i in range(len(sizes))], rigid.high
+        loose = {piece.owner for piece in self.pieces if piece.row >= 0}
+        large = max(sizes) // 3
+        yield [1 if i in loose else 0 if size > large else 2 for i, size in enumerate(sizes)], frozenset()
+        firm = [i for i in range(len(sizes)) if i not in loose]
+        found = best_packing([self.buffers[i] for i in firm], among(self.forbidden, firm))
+        ranks = [len(firm)] * len(sizes)
+        for rank, k in enumerate(found.order):
+            ranks[firm[k]] = rank
+        yield ranks, frozenset(firm[k] for k in found.high)
 
-    def solve(self, rigid: Packing) -> tuple[int, list[int]]:
-        """The smallest arena found, and the places of the pieces in it. Seed and number of steps are fixed."""
-        count, rng, most = len(self.buffers), random.Random(1), rigid.size
-        tried = [(*self.pack(ranks, high, most, 2 * most), ranks, high) for ranks, high in self.starts(rigid)]
-        current, places, ranks, high = min(tried, key=lambda entry: entry[0])
-        best = (current, places)
-        for _ in range(min(SEARCH_STEPS, SEARCH_LIMIT // len(self.pieces))):
-            new_ranks, new_high = list(ranks), high
-            for _ in range(1 if rng.random() < 0.75 else 2):
-                moved = rng.randrange(count)
-                if rng.random() < 0.4:
-                    new_high = new_high ^ {moved}
-                else:
-                    new_ranks[moved] = new_ranks[rng.randrange(count)] + rng.choice((-1, 0, 1))
-            size, places = self.pack(new_ranks, new_high, best[0] - ALIGNMENT, current)
-            if size <= current:
-                current, ranks, high = size, new_ranks, new_high
-            if size < best[0]:
-                best = (size, places)
+    def solve(self, rigid: Packing) -> Packed:
+        """The smallest packing found, by local search from the best starts. Seed and number of steps are fixed."""
+        rng, most = random.Random(1), rigid.size
+        tried = [self.pack(ranks, high, most, 2 * most, None) for ranks, high in self.starts(rigid)]
+        tried.sort(key=lambda packed: packed.size)
+        best = tried[0]
+        for start in tried[:STARTS]:
+            current, idle = start, 0
+            for _ in range(min(SEARCH_STEPS, SEARCH_LIMIT // len(self.pieces))):
+                idle += 1
+                if idle > PATIENCE:
+                    break
+                ranks, high = self.moved(rng, current)
+                found = self.pack(ranks, high, best.size - ALIGNMENT, current.size, current)
+                if found.size < current.size:
+                    idle = 0
+                if found.size <= current.size:
+                    current = found
+                if found.size < best.size:
+                    best = found
         return best
+
+    def moved(self, rng: random.Random, current: Packed) -> tuple[list[int], frozenset[int]]:
+        """One or two buffers get another rank, or go to the arena's other end."""
+        ranks, high = list(current.ranks), current.high
+        for _ in range(1 if rng.random() < 0.75 else 2):
+            chosen = self.chosen(rng, current)
+            if rng.random() < 0.4:
+                high = high ^ {chosen}
+            else:
+                ranks[chosen] = ranks[rng.randrange(len(ranks))] + rng.choice((-1, 0, 1))
+        return ranks, high
+
+    def chosen(self, rng: random.Random, current: Packed) -> int:
+        """A buffer to move: often one at the arena's end, or one beside it: they decide."""
+        if rng.random() < RANDOM_MOVES:
+            return rng.randrange(len(self.buffers))
+        limit = current.size - 2 * ALIGNMENT
+        piece = rng.choice([i for i, place in enumerate(current.places) if place + self.sizes[i] > limit])
+        if self.near[piece] and rng.random() < BESIDE:
+            piece = rng.choice(self.near[piece])[0]
+        return self.pieces[piece].owner
 
 
 def loose_packing(
     buffers: Sequence[Buffer], forbidden: Sequence[Mapping[int, Forbidden]], past: History, rigid: Packing
 ) -> tuple[Buffer, ...] | None:
     """The buffers where they lie if rows may lie anywhere; None if that hardly saves anything."""
-    if not loosen(buffers, past) or rigid.size > MOST_BYTES:
+    loose = loosen(buffers, past)
+    count = sum(len(past.rows[buffers[i].name].born) for i in loose) + len(buffers)
+    if not loose or count > MOST_PIECES or rigid.size > MOST_BYTES:
         return None
     puzzle = Puzzle(buffers, forbidden, past)
-    size, places = puzzle.solve(rigid)
-    if size > rigid.size * (1 - LEAST_GAIN):
+    found = puzzle.solve(rigid)
+    if found.size > rigid.size * (1 - LEAST_GAIN):
         return None
     rows: list[dict[int, int]] = [{} for _ in buffers]
-    for piece, place in zip(puzzle.pieces, places, strict=True):
+    for piece, place in zip(puzzle.pieces, found.places, strict=True):
         rows[piece.owner][piece.row] = place
-    return tuple(put(b, found, past) for b, found in zip(buffers, rows, strict=True))
+    return tuple(put(b, places, past) for b, places in zip(buffers, rows, strict=True))
 
 
 def put(buffer: Buffer, places: Mapping[int, int], past: History) -> Buffer:

@@ -36,16 +36,13 @@ class Wish:
     fed: bool = False  # whether the model's input comes row by row
 
     @property
-    def thrifty(self) -> bool:
-        """Whether single rows may be found through tables, which takes some flash and time."""
-        return self.pixels == 1 or self.ram is not None
-
-    @property
-    def ladder(self) -> tuple[int | None, ...]:
-        """Pixels a call to try, the cheapest in time first."""
+    def ladder(self) -> tuple[tuple[int | None, bool], ...]:
+        """(pixels a call, whether tables may tell where rows lie) to try, the cheapest in time and flash first."""
         if self.ram is not None:
-            return (None, *BUDGET_PIXELS)
-        return (None,) if self.pixels is None and not self.fed else (None, self.pixels or 1)
+            return ((None, False), *((pixels, False) for pixels in BUDGET_PIXELS), (1, True))
+        if self.pixels is None and not self.fed:
+            return ((None, False),)
+        return ((None, False), (self.pixels or 1, self.pixels == 1))
 
 
 @dataclass(frozen=True)
@@ -187,12 +184,12 @@ def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
     """
     fed = tuple(graph.inputs) if wish.fed else ()
     best: Plan | None = None
-    for pixels in wish.ladder:
+    for pixels, tables in wish.ladder:
         if pixels is None:
             rung = Problem(graph, kernels, fed, 1)
             found = [rung.place(rung.layers())] if not fed else []
         else:
-            found = rows(Problem(graph, kernels, fed, pixels), wish.thrifty and pixels == 1)
+            found = rows(Problem(graph, kernels, fed, pixels), tables)
         best = min([*([best] if best else []), *found], key=lambda plan: plan.arena_bytes, default=None)
         if best and wish.ram is not None and best.arena_bytes <= wish.ram:
             return best
