@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import many
 import needs
 import numpy as np
 import parity
@@ -240,6 +241,21 @@ def test_tables_are_for_those_who_want_the_least_ram() -> None:
         assert planned.fed or planned.arena_bytes > least.arena_bytes
         assert TABLES_MACRO in planned.omitted(thrifty=True)
     assert TABLES_MACRO not in least.omitted(thrifty=True)
+
+
+@pytest.mark.usefixtures("cross_tools")
+@pytest.mark.parametrize("target", ["host", "cortex-m3", "cortex-m4", "cortex-m55", "cortex-m0plus"])
+def test_fast_kernels_find_rows_that_lie_anywhere(target: str) -> None:
+    """They take several rows at a time where these lie one behind the other, which rows of a table never seem to do."""
+    b = Builder(np.random.default_rng(3))
+    x = b.input(1, 24, 8, 4)
+    for channels in (16, 16, 16):
+        x = b.depthwise(b.conv(x, channels, 3, padding="SAME"), 3, padding="SAME")
+    graph = b.graph(b.conv(x, 2, 3, padding="VALID", stride_w=2))
+    planned = many.compiled(graph, target, "ram").plan
+    tables = [b.name for b in planned.buffers if b.places]
+    assert len(tables) > 2 and all(planned.rows_held(name, 5) == 1 for name in tables)
+    assert many.differences([graph], target, samples=4, optimize="ram") == []
 
 
 def test_rows_that_make_a_ring_need_no_table() -> None:
