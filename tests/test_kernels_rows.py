@@ -23,11 +23,11 @@ from tinsmith.ops import Call, Op
 from tinsmith.ops._examples import ACTIVATIONS, example, quantized, random_ratio, single
 from tinsmith.ops._pool import PoolAttrs
 from tinsmith.ops._weighted import random_weights
-from tinsmith.ops.base import image_rows
+from tinsmith.ops.base import ROWS, image_rows
 from tinsmith.ops.mean import Mean
 from tinsmith.passes import lower
 
-NAMES = sorted(name for arch, name in ops.special_kernels(by_rows=True) if arch == "rows")
+NAMES = sorted(name for arch, name in ops.special_kernels(ROWS) if arch == "rows")
 EXAMPLES = 60
 # The most values whose sums fit 16 bits are 256, and 257 where channels come in fours.
 IMAGES = [
@@ -205,7 +205,7 @@ def test_what_is_no_sum_over_whole_rows_is_left_to_other_kernels() -> None:
     ]
     for graph in graphs:
         assert graph is not None
-        assert not ops.row_form(Call.of(graph, graph.nodes[0]), ops.find(graph.nodes[0].op)).by_rows, graph.nodes[0]
+        assert not ops.row_form(Call.of(graph, graph.nodes[0]), ops.find(graph.nodes[0].op)).purpose, graph.nodes[0]
 
 
 def averaged(op: Op, x: Tensor, axes: tuple[int, ...]) -> Graph | None:

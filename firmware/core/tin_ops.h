@@ -395,6 +395,38 @@ typedef struct tin_conv_2d_dsp_params {
 void tin_conv_2d_dsp(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t row, int32_t end);
 #endif
 
+/* CONV_2D for dsp: Puts the window of one pixel together, a byte a tap, if it does not lie together
+ * anyway. */
+typedef struct tin_conv_2d_dsp_lean_params {
+    tin_rows in; /* input */
+    tin_rows out; /* output */
+    uint32_t scratch; /* bytes from the start of the arena */
+    const int32_t *weights; /* [quads][taps / 4][2][2]: lanes of 256 * w1 + w0 */
+    const int32_t *biases; /* [pairs][2]: 256 * b1 + b0, b0 */
+    const int32_t *scales; /* [pairs or one][6]: multiplier, constant, shift of the upper, then of the lower channel */
+    int32_t scale_step; /* bytes from a pair's scales to the next one's */
+    int16_t in_h; /* input rows */
+    int16_t in_w; /* input columns */
+    int16_t in_c; /* input channels */
+    int16_t out_w; /* output columns */
+    int16_t out_c; /* output channels */
+    int16_t kernel_h; /* rows of the kernel */
+    int16_t kernel_w; /* columns of the kernel */
+    int16_t stride_h; /* rows between outputs */
+    int16_t stride_w; /* columns between outputs */
+    int16_t dilation_h; /* rows between taps */
+    int16_t dilation_w; /* columns between taps */
+    int16_t pad_top; /* rows of padding above */
+    int16_t pad_left; /* columns of padding to the left */
+    int8_t pad_value; /* what padding holds: the input's zero point */
+    int8_t low; /* least output */
+    int8_t high; /* greatest output */
+} tin_conv_2d_dsp_lean_params;
+
+#ifdef TIN_SHARED_KERNELS
+void tin_conv_2d_dsp_lean(const tin_conv_2d_dsp_lean_params *p, uint8_t *arena, int32_t row, int32_t end);
+#endif
+
 /* DEPTHWISE_CONV_2D for dsp: Windows of up to 3x3 pixels with strides 1 and 2. Four channels at a
  * time walk over the whole image along its longer side: six multiply-accumulate instructions an
  * output, and two to requantize. */
@@ -419,6 +451,7 @@ typedef struct tin_depthwise_conv_2d_dsp_params {
     uint8_t by_column; /* whether lines are columns of the image */
     uint8_t by_row; /* whether a row is finished before the next one begins */
     uint8_t pairs; /* whether lines are unpacked in pairs and kept */
+    int16_t strip; /* columns of a row that are computed together; all, unless rows come one by one */
     uint8_t channels; /* channels, of 32 bytes, that scratch begins with */
     int8_t pad_value; /* what padding holds: the input's zero point */
     int8_t low; /* least output */

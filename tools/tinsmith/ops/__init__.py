@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from ..graph import Graph
-from .base import Call, Op, Shape
+from .base import LEAN, ROWS, Call, Op, Shape
 
 __all__ = [
     "Call",
@@ -23,6 +23,7 @@ __all__ = [
     "choose",
     "efforts",
     "find",
+    "lean_form",
     "row_form",
     "select",
     "special_kernels",
@@ -37,30 +38,36 @@ def table() -> Mapping[str, Op]:
 
 
 @cache
-def all_special_kernels() -> Mapping[tuple[str, str, bool], Op]:
-    """What the modules of tools/tinsmith/arch/<arch>/ define, by (arch, op name, whether it is for streamed input)."""
+def all_special_kernels() -> Mapping[tuple[str, str, str], Op]:
+    """What the modules of tools/tinsmith/arch/<arch>/ define, by (arch, op name, purpose)."""
     folder = importlib.import_module(f"{__package__.rpartition('.')[0]}.arch")
     found = {}
     for info in pkgutil.iter_modules(folder.__path__):
         if info.ispkg:
             for op in classes(f"{folder.__name__}.{info.name}"):
                 if op.arch == info.name:
-                    found[op.arch, op.name, op.by_rows] = op
+                    found[op.arch, op.name, op.purpose] = op
     return dict(sorted(found.items()))
 
 
-def special_kernels(by_rows: bool = False) -> Mapping[tuple[str, str], Op]:
-    """Kernels for special instruction sets, by (arch, op name)."""
-    return {(arch, name): op for (arch, name, rows), op in all_special_kernels().items() if rows == by_rows}
+def special_kernels(purpose: str = "") -> Mapping[tuple[str, str], Op]:
+    """Kernels of one purpose for special instruction sets, by (arch, op name)."""
+    return {(arch, name): op for (arch, name, own), op in all_special_kernels().items() if own == purpose}
 
 
 def row_form(call: Call, kernel: Op) -> Op:
     """The kernel that runs a call instead of `kernel` where its input is streamed."""
-    for arch in (kernel.arch, "rows"):
-        found = all_special_kernels().get((arch, call.node.op, True))
+    for arch in (kernel.arch, "rows") if not kernel.purpose else ():
+        found = all_special_kernels().get((arch, call.node.op, ROWS))
         if found is not None and found.suits(call):
             return found
     return kernel
+
+
+def lean_form(call: Call, kernel: Op) -> Op:
+    """The kernel that runs a call instead of `kernel` where scratch is dear."""
+    found = all_special_kernels().get((kernel.arch, call.node.op, LEAN))
+    return found if found is not None and found.suits(call) else kernel
 
 
 def classes(package: str) -> list[Op]:
@@ -103,7 +110,7 @@ def efforts(graph: Graph) -> Counter[str]:
 def select(call: Call, arch: Sequence[str]) -> Op:
     """The kernel that runs a call: that of the first arch which has one that suits, else the portable one."""
     for name in arch:
-        kernel = all_special_kernels().get((name, call.node.op, False))
+        kernel = all_special_kernels().get((name, call.node.op, ""))
         if kernel is not None and kernel.suits(call):
             return kernel
     return find(call.node.op)

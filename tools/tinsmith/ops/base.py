@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
+ROWS, LEAN = "rows", "lean"  # purposes of kernels: see Op.purpose
+
 MOST_ROWS = 1 << 15  # of an output that may overlap an input
 
 
@@ -123,8 +125,9 @@ class Op:
 
     #: Kernels for special instruction sets are subclasses in tools/tinsmith/arch/<arch>/ that say otherwise here.
     arch: ClassVar[str] = ""
-    #: Whether it is a kernel's form for inputs that come row by row; the planner asks for it where it streams.
-    by_rows: ClassVar[bool] = False
+    #: What a form of a kernel is for, if the planner is to ask for it: for inputs that come row by row, or with less scratch.
+    purpose: ClassVar[str] = ""
+    variant: ClassVar[str] = ""  # what a form of its own C function adds to the names of function and file
     extra_sources: ClassVar[tuple[str, ...]] = ()  # beside `source`, relative to firmware/core
     #: Parts of the kernel that a build may leave out if no call uses them: name -> what it is for.
     parts: ClassVar[Mapping[str, str]] = {}
@@ -134,13 +137,14 @@ class Op:
     @property
     def kernel(self) -> str:
         """The C function."""
-        return f"tin_{self.name.lower()}" + (f"_{self.arch}" if self.arch else "")
+        return "_".join(filter(None, ("tin", self.name.lower(), self.arch, self.variant)))
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The kernel's source files, relative to firmware/core."""
         folder = f"arch/{self.arch}" if self.arch else "ops"
-        return (f"{folder}/{self.name.lower()}.c", *self.extra_sources)
+        name = "_".join(filter(None, (self.name.lower(), self.variant)))
+        return (f"{folder}/{name}.c", *self.extra_sources)
 
     def part_macro(self, part: str) -> str:
         """The C macro that is 0 where a part is left out."""

@@ -207,13 +207,13 @@ static int32_t dw_fast_row(const dw_walk *w, int8_t *out, int32_t c)
     return c;
 }
 
-/* Rows [row, end), which lie one behind the other in memory. */
-static void dw_walk_channels(dw_walk *w, int32_t row, int32_t end)
+/* `outputs` columns from `left` on of the rows [row, end), which lie one behind the other in memory. */
+static void dw_walk_channels(dw_walk *w, int32_t row, int32_t end, int32_t left, int32_t outputs)
 {
     const dw_params *p = w->p;
     const dw_axis y = dw_axis_of(row, end - row, p->stride_h, p->pad_top, p->kernel_h, p->in_h);
-    const dw_axis x = dw_axis_of(0, p->out_w, p->stride_w, p->pad_left, p->kernel_w, p->in_w);
-    int8_t *out = (int8_t *)tin_row_out(&p->out, w->arena, row);
+    const dw_axis x = dw_axis_of(left, outputs, p->stride_w, p->pad_left, p->kernel_w, p->in_w);
+    int8_t *out = (int8_t *)tin_row_out(&p->out, w->arena, row) + left * p->in_c;
     const int8_t *in;
     int in_order;
     w->along = p->by_column ? y : x;
@@ -243,6 +243,7 @@ static void dw_walk_channels(dw_walk *w, int32_t row, int32_t end)
 TIN_KERNEL void tin_depthwise_conv_2d_dsp(const tin_depthwise_conv_2d_dsp_params *p, uint8_t *arena, int32_t row,
                                           int32_t end)
 {
+    const int32_t strip = DW_ROWS && p->by_row ? p->strip : p->out_w;
     dw_walk w;
     w.p = p;
     w.arena = arena;
@@ -256,6 +257,7 @@ TIN_KERNEL void tin_depthwise_conv_2d_dsp(const tin_depthwise_conv_2d_dsp_params
     w.whole = !DW_PIXELWISE || (p->in_c >= 4 && (p->in.count >= p->in_h || (!p->by_column && !p->pairs)));
     for (int32_t part; row < end; row += part) {
         part = DW_ROWS && p->by_row ? 1 : tin_min(end - row, p->out.count - row % p->out.count);
-        dw_walk_channels(&w, row, row + part);
+        for (int32_t x = 0; x < p->out_w; x += strip)
+            dw_walk_channels(&w, row, row + part, x, tin_min(strip, p->out_w - x));
     }
 }

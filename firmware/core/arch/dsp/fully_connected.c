@@ -2,59 +2,11 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <string.h>
-
-#include "tin_dsp.h"
+#include "tin_dsp_dense.h"
 #include "tin_math.h"
 #include "tin_ops.h"
 
 #define DENSE_PART 480 /* taps whose sums fit 23 bits, whatever the weights and inputs are */
-
-/* dense.S copies this as it lies here. */
-typedef struct tin_dsp_dense_args {
-    const int32_t *weights;
-    const int32_t *biases;
-    const int32_t *scales; /* of two channels; NULL: `out` is 4-aligned and takes F and S of four channels */
-    int32_t scale_step;    /* bytes to those of the next two; 0: all are the same */
-    int8_t *out, *out_end;
-    const int8_t *x;
-    const int8_t *x_blocks; /* end of what is read 32 bytes at a time */
-    const int8_t *x_words;  /* end of what is read 4 bytes at a time */
-    const uint32_t *tail;   /* the last one to three bytes, or NULL */
-} tin_dsp_dense_args;
-
-void tin_dsp_dense(const tin_dsp_dense_args *dense);
-
-/* Sets the inputs to `count` values; `tail` is where the last one to three go. */
-static void dense_input(tin_dsp_dense_args *d, const int8_t *x, int32_t count, uint32_t *tail)
-{
-    const int32_t whole = count & ~3, rest = count & 3, aligned = ((uintptr_t)x & 3u) == 0;
-    *tail = 0;
-    memcpy(tail, x + whole, (size_t)rest);
-    d->x = x;
-    d->x_blocks = x + (aligned ? count & ~31 : 0);
-    d->x_words = x + whole;
-    d->tail = rest ? tail : NULL;
-}
-
-/* One row of outputs; the last quad of channels may exist in part. */
-static void dense_row(const tin_fully_connected_dsp_params *p, const int8_t *x, int8_t *out)
-{
-    const int32_t quads = p->out_c / 4, rest = p->out_c % 4;
-    uint32_t tail;
-    int8_t last[4];
-    tin_dsp_dense_args d = { p->weights, p->biases, p->scales, p->scale_step, out, out + 4 * quads, x, x, x, NULL };
-    dense_input(&d, x, p->in_c, &tail);
-    if (quads) tin_dsp_dense(&d);
-    if (rest == 0) return;
-    d.weights += quads * ((p->in_c + 3) & ~3);
-    d.biases += 4 * quads;
-    d.scales += quads * 2 * (p->scale_step / 4);
-    d.out = last;
-    d.out_end = last + 4;
-    tin_dsp_dense(&d);
-    memcpy(out + 4 * quads, last, (size_t)rest);
-}
 
 /* A row whose sums need more than 23 bits, or whose scales are odd: parts are added up, and scaled in plain C. */
 static TIN_DSP_RARE void dense_wide_row(const tin_fully_connected_dsp_params *p, const int8_t *x, int8_t *out)
@@ -68,7 +20,7 @@ static TIN_DSP_RARE void dense_wide_row(const tin_fully_connected_dsp_params *p,
         d.out = (int8_t *)raw;
         for (int32_t k = 0; k < p->in_c; k += DENSE_PART) {
             const int32_t count = tin_min(DENSE_PART, p->in_c - k);
-            dense_input(&d, x + k, count, &tail);
+            tin_dsp_dense_input(&d, x + k, count, &tail);
             tin_dsp_dense(&d);
             d.weights += (count + 3) & ~3;
             for (int32_t i = 0; i < 4; i += 2) {
@@ -87,13 +39,14 @@ static TIN_DSP_RARE void dense_wide_row(const tin_fully_connected_dsp_params *p,
 TIN_KERNEL void tin_fully_connected_dsp(const tin_fully_connected_dsp_params *p, uint8_t *arena, int32_t row,
                                         int32_t end)
 {
+    const tin_dsp_dense_layer layer = { p->weights, p->biases, p->scales, p->scale_step, p->in_c, p->out_c };
     for (; row < end; row++) {
         int8_t *out = (int8_t *)tin_row_out(&p->out, arena, row);
         const int8_t *x = (const int8_t *)tin_row(&p->in, arena, row);
         if (p->wide)
             dense_wide_row(p, x, out);
         else
-            dense_row(p, x, out);
+            tin_dsp_dense_row(&layer, x, out);
         if (p->low > INT8_MIN || p->high < INT8_MAX)
             for (int32_t i = 0; i < p->out_c; i++) out[i] = (int8_t)tin_clamp(out[i], p->low, p->high);
     }

@@ -58,6 +58,7 @@ class DepthwiseConv2DDsp(DepthwiseConv2D):
         by_column: U8 = note("whether lines are columns of the image")
         by_row: U8 = note("whether a row is finished before the next one begins")
         pairs: U8 = note("whether lines are unpacked in pairs and kept")
+        strip: I16 = note("columns of a row that are computed together; all, unless rows come one by one")
         channels: U8 = note("channels, of 32 bytes, that scratch begins with")
         pad_value: I8 = note("what padding holds: the input's zero point")
         low: I8 = note("least output")
@@ -79,7 +80,12 @@ class DepthwiseConv2DDsp(DepthwiseConv2D):
     def scratch_bytes(self, call: Call) -> int:
         plan = self.lines(call)
         column = WIDE_COLUMN if plan.along.stride == 1 else NARROW_COLUMN
-        return CHANNEL_BYTES * self.held(call) + column * ((plan.along.out - 1) * plan.along.stride + TAPS)
+        outputs = self.strip(call) if plan.by_row else plan.along.out
+        return CHANNEL_BYTES * self.held(call) + column * ((outputs - 1) * plan.along.stride + TAPS)
+
+    def strip(self, call: Call) -> int:
+        """Columns of a row that are computed together."""
+        return call.y.shape[2]
 
     def held(self, call: Call) -> int:
         """Channels in scratch, those beside them included."""
@@ -129,6 +135,6 @@ class DepthwiseConv2DDsp(DepthwiseConv2D):
             packed_weights(weights[0], plan.by_column),
             np.stack([found.multiplier, found.start], axis=1).astype(np.int32), shift.astype(np.int8),
             packed_kinds(found.kind), y.size, x.size, call.x.shape[3], x.out, y.kernel, x.kernel, y.stride, x.stride,
-            window.y.before, window.x.before, int(plan.by_column), int(plan.by_row), int(plan.pairs), self.held(call),
-            call.x.zero_point, s.low, s.high, s.zero,
+            window.y.before, window.x.before, int(plan.by_column), int(plan.by_row), int(plan.pairs), self.strip(call),
+            self.held(call), call.x.zero_point, s.low, s.high, s.zero,
         )  # fmt: skip

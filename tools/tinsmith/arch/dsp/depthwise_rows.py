@@ -1,13 +1,16 @@
-"""DEPTHWISE_CONV_2D for cores with the DSP extension, where rows stream."""
+"""DEPTHWISE_CONV_2D for cores with the DSP extension, where rows stream, and where scratch is dear."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from ...ops.base import Call
+from ...ops.base import LEAN, ROWS, Call
 from ...ops.depthwise_conv_2d import DepthwiseConv2D
 from ._depthwise import Lines, row_lines
 from .depthwise_conv_2d import DepthwiseConv2DDsp
+
+
+STRIP = 8  # columns of a row that are computed together where scratch is dear
 
 
 class DepthwiseConv2DDspRows(DepthwiseConv2DDsp):
@@ -15,7 +18,7 @@ class DepthwiseConv2DDspRows(DepthwiseConv2DDsp):
     three rows of any ring are all that it reads. It keeps nothing, so that a call costs the same for few rows as for
     many; where the whole image is at hand, the other form is faster."""
 
-    by_rows = True
+    purpose = ROWS
     ring_parts: ClassVar[frozenset[str] | None] = frozenset()
 
     def find_lines(self, call: Call) -> Lines | None:
@@ -26,3 +29,13 @@ class DepthwiseConv2DDspRows(DepthwiseConv2DDsp):
 
     def in_place(self, call: Call, index: int) -> bool:
         return False
+
+
+class DepthwiseConv2DDspLean(DepthwiseConv2DDspRows):
+    """The same, a strip of each row at a time."""
+
+    purpose = LEAN
+
+    def strip(self, call: Call) -> int:
+        columns = super().strip(call)
+        return -(-columns // -(-columns // STRIP))

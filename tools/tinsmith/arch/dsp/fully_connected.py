@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from ...graph import Array
 from ...ops._quantized import clamp_limits
 from ...ops.base import I8, I32, Call, I32s, note
 from ...ops.fully_connected import FullyConnected
-from ._matrix import lanes_fit, ordered, paired, scales, weight_words
-
-QUAD = 4  # channels at a time, and taps in a word of the input
+from ._dense import dense, quad_steps
+from ._matrix import lanes_fit, paired
 
 
 class FullyConnectedDsp(FullyConnected):
@@ -39,24 +36,13 @@ class FullyConnectedDsp(FullyConnected):
         return bool(lanes_fit(paired(self.products(call))).all())
 
     def products(self, call: Call) -> Array:
-        """The weights as [channels, steps, 2], filled up to a multiple of four taps."""
         weights = call.input(1).data
         assert weights is not None
-        return ordered(np.pad(weights, ((0, 0), (0, -weights.shape[1] % QUAD))), 1)
+        return quad_steps(weights)
 
     def params(self, call: Call) -> Params:
-        steps = self.products(call)
-        words, found = weight_words(paired(steps)), scales(self, call, steps, alone=False)
-        wide = not found.exact.all()
-        table = found.plain if wide else found.table
-        if len(words) % 2:
-            words, table = (np.concatenate([a, a[-1:]]) for a in (words, table))
-        pairs, steps = words.shape
-        quads = words.reshape(pairs // 2, 2, steps // 2, 2).transpose(0, 2, 3, 1)
-        uniform = bool((table[:, 2:] == table[:1, 2:]).all())
-        low, high = clamp_limits(call)
+        found, (low, high) = dense(self, call, self.products(call)), clamp_limits(call)
         return self.Params(
-            np.ascontiguousarray(quads).reshape(-1), np.ascontiguousarray(table[:, :2]).reshape(-1),
-            np.ascontiguousarray(table[:1, 2:] if uniform else table[:, 2:]).reshape(-1), 0 if uniform else 24,
-            call.input(1).shape[1], call.input(1).shape[0], int(wide), low, high, call.y.zero_point,
+            found.weights, found.biases, found.scales, found.scale_step,
+            call.input(1).shape[1], call.input(1).shape[0], int(found.wide), low, high, call.y.zero_point,
         )  # fmt: skip

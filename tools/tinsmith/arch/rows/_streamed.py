@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from ...graph import Tensor
-from ...ops.base import Call, Op, flat, image_rows
+from ...ops.base import ROWS, Call, Op, flat, image_rows
 
 # Forms of sums (tin_sums.h).
 FORMS = ("packed", "narrow", "wide")
@@ -18,7 +18,7 @@ class Streamed(Op):
     """Base of kernels that read every input row once, keep sums, and write all their output in the last step."""
 
     arch = "rows"
-    by_rows = True
+    purpose = ROWS
     ring_parts: ClassVar[frozenset[str] | None] = frozenset()
 
     def has_rows(self, call: Call) -> bool:
