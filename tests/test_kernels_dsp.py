@@ -34,9 +34,10 @@ from tinsmith.arch.dsp.fully_connected import FullyConnectedDsp
 from tinsmith.emit import linked
 from tinsmith.graph import Array, Graph, Quant, Tensor
 from tinsmith.interpret import interpret
-from tinsmith.ops import Call, find, select
+from tinsmith.ops import Call, find, lean_form, select
 from tinsmith.ops._conv import ConvAttrs
 from tinsmith.ops._examples import single
+from tinsmith.ops.base import LEAN
 from tinsmith.pipeline import Compiled, compile_model, runner
 from tinsmith.samples import made_up
 
@@ -159,7 +160,7 @@ def test_kernels_compiled_into_the_model_equal_numpy() -> None:
 
 # -- rows, rings, overlap --------------------------------------------------------------------------
 
-CALL = re.compile(r"(tin_\w+_dsp)\(&(\w+), arena, 0, (\d+)\);")
+CALL = re.compile(r"(tin_\w+_dsp(?:_lean)?)\(&(\w+), arena, 0, (\d+)\);")
 FROM_RING = """
 #include <string.h>
 
@@ -225,8 +226,8 @@ def over_their_inputs(model: Compiled) -> Compiled:
     """The model with every output as far up in its input as the kernel allows, everything else side by side."""
     graph, buffers, end = model.plan.graph, dict(model.plan.by_name), 0
     for node in graph.nodes:
-        call = Call.of(graph, node)
-        apart = select(call, ("dsp",)).separation(call, 0)
+        call, kernel = Call.of(graph, node), model.plan.kernel(node)
+        apart = kernel.separation(call, 0)
         assert apart is not None
         x, y, scratch = call.x.name, call.y.name, f"scratch of {call.y.name}"
         places = {y: end, x: end + (max(apart, 0) + 3 & ~3)}
@@ -234,6 +235,8 @@ def over_their_inputs(model: Compiled) -> Compiled:
         for name, place in places.items():
             if name in buffers:
                 buffers[name] = replace(buffers[name], offset=place)
+        if scratch in buffers:
+            buffers[scratch] = replace(buffers[scratch], row_bytes=kernel.scratch_bytes(call))
         end = places[scratch] + (buffers[scratch].nbytes if scratch in buffers else 0) + 3 & ~3
     plan = replace(model.plan, buffers=tuple(buffers.values()))
     return replace(model, plan=plan, files=linked(plan, model.name, model.mode.specialised))
@@ -244,6 +247,41 @@ def test_outputs_may_run_into_inputs() -> None:
     rng = np.random.default_rng(6)
     graph = many.merged([*layers(rng), *examples("CONV_2D", rng, 30), *examples("AVERAGE_POOL_2D", rng, 20)])
     assert wrong_outputs(over_their_inputs(many.compiled(graph, TARGET))) == []
+
+
+def lean(graph: Graph) -> Compiled:
+    """Compiled for kernels with little scratch."""
+    model = many.compiled(graph, TARGET)
+    forms = {n.outputs[0]: lean_form(Call.of(graph, n), model.plan.kernel(n)) for n in graph.nodes}
+    assert {kernel.purpose for kernel in forms.values()} == {LEAN}
+    return replace(model, plan=replace(model.plan, kernels=forms))
+
+
+def lean_layers(rng: Generator) -> Graph:
+    graphs = [*layers(rng), *examples("CONV_2D", rng, 30)]
+    return many.merged([g for g in graphs if lean_form(Call.of(g, g.nodes[0]), Conv2DDsp()).purpose])
+
+
+@pytest.mark.usefixtures("cross_tools")
+def test_lean_convolutions_equal_numpy_over_their_inputs() -> None:
+    assert wrong_outputs(over_their_inputs(lean(lean_layers(np.random.default_rng(13)))), 3) == []
+
+
+@pytest.mark.usefixtures("cross_tools")
+def test_inputs_of_lean_convolutions_may_be_rings_of_rows() -> None:
+    model = over_their_inputs(lean(lean_layers(np.random.default_rng(14))))
+    helper = FROM_RING.replace("tin_conv_2d_dsp", "tin_conv_2d_dsp_lean")
+    assert wrong_outputs(called(model, r"from_ring(&\2, arena, \3);", helper)) == []
+
+
+def test_lean_convolutions_take_little_scratch() -> None:
+    rng = np.random.default_rng(15)
+    for shape, out_c, kernel, stride in [*REAL, *SHARED]:
+        graph = layer(rng, shape, out_c, kernel, stride)
+        call = Call.of(graph, graph.nodes[0])
+        form = lean_form(call, Conv2DDsp())
+        assert form.scratch_bytes(call) == (0 if kernel == (1, 1) else kernel[0] * kernel[1] * shape[2])
+        assert form.scratch_bytes(call) * 3 < Conv2DDsp().scratch_bytes(call)
 
 
 # -- offline ---------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from tinsmith import fixed
 from tinsmith.arch.dsp._depthwise import AWAY, FAST, POINT, SLOW, WIDE, lanes, lines, scales
 from tinsmith.arch.dsp._requant import Scaling
 from tinsmith.arch.dsp.depthwise_conv_2d import DepthwiseConv2DDsp
-from tinsmith.arch.dsp.depthwise_rows import DepthwiseConv2DDspRows
+from tinsmith.arch.dsp.depthwise_rows import DepthwiseConv2DDspLean, DepthwiseConv2DDspRows
 from tinsmith.emit import linked
 from tinsmith.graph import Array, Graph, Quant, Tensor
 from tinsmith.interpret import interpret
@@ -31,7 +31,8 @@ from tinsmith.samples import made_up
 
 TARGET = "cortex-m4"
 KERNEL = "tin_depthwise_conv_2d_dsp"
-OP, DSP, ROWS = find("DEPTHWISE_CONV_2D"), DepthwiseConv2DDsp(), DepthwiseConv2DDspRows()
+OP, DSP = find("DEPTHWISE_CONV_2D"), DepthwiseConv2DDsp()
+ROWS, LEAN = DepthwiseConv2DDspRows(), DepthwiseConv2DDspLean()
 Pads = tuple[tuple[int, int], tuple[int, int]]
 
 # (height, width, channels, stride) of layers in well-known models, and what is awkward beside them.
@@ -205,17 +206,18 @@ def placed(model: Compiled, over_inputs: bool) -> Compiled:
     return replace(model, plan=plan, files=linked(plan, model.name, model.mode.specialised))
 
 
-def streamed(model: Compiled) -> Compiled:
-    """The model with the form of the kernel that is meant for single rows."""
-    return replace(model, plan=replace(model.plan, kernels={n.outputs[0]: ROWS for n in model.plan.graph.nodes}))
+def streamed(model: Compiled, kernel: DepthwiseConv2DDsp) -> Compiled:
+    """The model with a form of the kernel that is meant for single rows."""
+    return replace(model, plan=replace(model.plan, kernels={n.outputs[0]: kernel for n in model.plan.graph.nodes}))
 
 
 @pytest.mark.usefixtures("cross_tools")
+@pytest.mark.parametrize("kernel", [ROWS, LEAN], ids=["rows", "lean"])
 @pytest.mark.parametrize("helper", [BY_ROWS, FROM_RING.replace("EXTRA", "0")], ids=["overlapping", "ring"])
-def test_rows_stream(helper: str) -> None:
+def test_rows_stream(helper: str, kernel: DepthwiseConv2DDsp) -> None:
     rng = np.random.default_rng(8)
     graph = many.merged([*real_layers(rng), *all_kinds(rng)])
-    overlapping = placed(streamed(many.compiled(graph, TARGET)), over_inputs=helper == BY_ROWS)
+    overlapping = placed(streamed(many.compiled(graph, TARGET), kernel), over_inputs=helper == BY_ROWS)
     assert differences(graph, called_by(helper, overlapping)) == []
 
 
