@@ -127,6 +127,7 @@ class Op:
     arch: ClassVar[str] = ""
     #: What a form of a kernel is for, if the planner is to ask for it: for inputs that come row by row, or with less scratch.
     purpose: ClassVar[str] = ""
+    pace: ClassVar[float] = 1.0  # how many times as long as the usual form it takes, roughly, on large layers
     variant: ClassVar[str] = ""  # what a form of its own C function adds to the names of function and file
     extra_sources: ClassVar[tuple[str, ...]] = ()  # beside `source`, relative to firmware/core
     #: Parts of the kernel that a build may leave out if no call uses them: name -> what it is for.

@@ -7,9 +7,10 @@ cuts follow from dynamic programming. Packing then shows what a way really takes
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 from ..errors import BudgetMissed
 from ..graph import Graph
@@ -18,31 +19,45 @@ from . import Plan
 from .lifetimes import history, peak
 from .place import place
 from .schedule import Flow, schedule
-from .tasks import Task, find_roots, forms, sizes_of
+from .tasks import Forms, Task, find_roots, forms, sizes_of
 
 LONGEST = 24  # nodes that may run row by row between two cuts
 LONGEST_OF_MANY = 10  # the same in graphs of more than MANY nodes, so that the search ends within a minute
 MANY = 100
 BUDGET_PIXELS = (32, 16, 8, 4, 1)  # pixels a call that are tried for a budget
+SPARE = (1.0, 0.9, 0.7)  # of the worst segment's bytes that others may take, so that fast kernels come back
+PACES = (1.25, 4.0)  # of lean kernels: first those that hardly matter
+ROOM = 1.02  # how much larger than the smallest arena one with fast kernels may be
 SLACK = (1.0, 1.02, 1.05, 1.1)  # how much more than the least bytes a moment a way may take, as packing is not perfect
+
+Cuts = tuple[int, ...]  # places in Problem.points
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One way to spend time for RAM."""
+
+    pixels: int | None = None  # of output that a call computes at least where layers run row by row; None: none does
+    tables: bool = False  # whether tables in flash may tell where rows lie
+    pace: float = 1.0  # how many times slower kernels may be for the sake of their scratch
 
 
 @dataclass(frozen=True)
 class Wish:
     """What a plan is asked for."""
 
-    pixels: int | None = None  # of output that a call computes at least where layers run row by row; None: none does
+    pixels: int | None = None  # as in Rung
     ram: int | None = None  # most bytes of arena: the planner gives up as little speed for them as it can
     fed: bool = False  # whether the model's input comes row by row
 
     @property
-    def ladder(self) -> tuple[tuple[int | None, bool], ...]:
-        """(pixels a call, whether tables may tell where rows lie) to try, the cheapest in time and flash first."""
+    def ladder(self) -> list[Rung]:
+        """What to try, the cheapest in time and flash first."""
         if self.ram is not None:
-            return ((None, False), *((pixels, False) for pixels in BUDGET_PIXELS), (1, True))
+            return [Rung(), *map(Rung, BUDGET_PIXELS), Rung(1, tables=True), *(Rung(1, True, pace) for pace in PACES)]
         if self.pixels is None and not self.fed:
-            return ((None, False),)
-        return ((None, False), (self.pixels or 1, self.pixels == 1))
+            return [Rung()]
+        return [Rung(), Rung(1, True, PACES[0]) if self.pixels == 1 else Rung(self.pixels or 1)]
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,8 @@ class Problem:
     kernels: Mapping[str, Op]
     fed: tuple[str, ...]  # inputs that come row by row
     pixels: int  # of output that a call should compute at least
+    lean: frozenset[int] = frozenset()  # nodes whose kernels may be slower for the sake of their scratch
+    lean_layers: bool = False  # even where they are layers by themselves, and would need less without
 
     @cached_property
     def roots(self) -> Mapping[str, str]:
@@ -75,22 +92,23 @@ class Problem:
         return {name: count for name, (count, _) in self.sizes.items()}
 
     @cached_property
-    def forms(self) -> Sequence[tuple[Task, Task]]:
+    def forms(self) -> Sequence[Forms]:
         return forms(self.graph, self.roots, self.sizes, self.kernels)
 
     @cached_property
     def points(self) -> list[tuple[int, str]]:
         """(number of tasks before it, buffer) of each place where the graph can be cut; the first is the start."""
         last: dict[str, int] = {}
-        for k, (task, _) in enumerate(self.forms):
-            last.update((read.buffer, k) for read in task.reads)
+        for k, node in enumerate(self.forms):
+            last.update((read.buffer, k) for read in node.layer.reads)
         last.update((self.roots[name], len(self.forms)) for name in self.graph.outputs)
         alive = {name for name in self.graph.inputs if last.get(name, -1) >= 0}
         found = [(0, "")]
-        for k, (task, _) in enumerate(self.forms):
-            alive = {name for name in alive | {task.buffer} if last.get(name, -1) > k}
-            if alive <= {task.buffer}:
-                found.append((k + 1, task.buffer))
+        for k, node in enumerate(self.forms):
+            buffer = node.layer.buffer
+            alive = {name for name in alive | {buffer} if last.get(name, -1) > k}
+            if alive <= {buffer}:
+                found.append((k + 1, buffer))
         return found
 
     def flow(self, cuts: Sequence[int]) -> Flow:
@@ -99,12 +117,25 @@ class Problem:
         return self.flow_of(0, len(self.forms), whole)
 
     def flow_of(self, start: int, end: int, whole: set[str]) -> Flow:
-        tasks = [
-            layer if all(read.buffer in whole for read in layer.reads) else streamed
-            for layer, streamed in self.forms[start:end]
-        ]
+        tasks = [self.chosen(each, whole) for each in self.forms[start:end]]
         steps = {task.node: -(-self.pixels // self.width(task)) for task in tasks}
         return Flow(tasks, self.counts, whole, self.fed if start == 0 else (), steps)
+
+    def chosen(self, forms: Forms, whole: set[str]) -> Task:
+        """The form in which a node runs if the buffers `whole` are complete before anything behind them begins."""
+        lean = forms.layer.node in self.lean
+        if not all(read.buffer in whole for read in forms.layer.reads):
+            return forms.lean if lean else forms.streamed
+        if not lean:
+            return forms.layer
+        alone = forms.layer.buffer in whole and not self.lean_layers
+        return min(forms.layer, forms.lean, key=self.layer_bytes) if alone else forms.lean
+
+    def with_lean(self, nodes: Iterable[int], layers: bool | None = None) -> Problem:
+        """The same with other lean nodes."""
+        other = replace(self, lean=frozenset(nodes), lean_layers=self.lean_layers if layers is None else layers)
+        other.__dict__.update({name: getattr(self, name) for name in ("roots", "sizes", "counts", "forms", "points")})
+        return other
 
     def width(self, task: Task) -> int:
         """Pixels that a step computes, or of an input row that it consumes."""
@@ -169,6 +200,11 @@ class Problem:
                     best[high] = (best[low][0] + segment.calls, [*best[low][1], high])
         return best[-1][1]
 
+    @property
+    def least_layers(self) -> int:
+        """What layers without any rows take at least."""
+        return max((self.layer_bytes(forms.layer) for forms in self.forms), default=0)
+
     def layers(self) -> Flow:
         """The way without any rows."""
         return self.flow_of(0, len(self.forms), set(self.counts))
@@ -184,12 +220,15 @@ def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
     """
     fed = tuple(graph.inputs) if wish.fed else ()
     best: Plan | None = None
-    for pixels, tables in wish.ladder:
-        if pixels is None:
-            rung = Problem(graph, kernels, fed, 1)
-            found = [rung.place(rung.layers())] if not fed else []
+    for rung in wish.ladder if wish.ram is not None else reversed(wish.ladder):
+        problem = Problem(graph, kernels, fed, rung.pixels or 1)
+        if rung.pace > 1:
+            found = lean_plans(problem, rung.pace)
+        elif rung.pixels is None:
+            hopeless = fed or (best and problem.least_layers >= best.arena_bytes)
+            found = [problem.place(problem.layers())] if not hopeless else []
         else:
-            found = rows(Problem(graph, kernels, fed, pixels), tables)
+            found = [plan for _, plan in rows(problem, rung.tables)]
         best = min([*([best] if best else []), *found], key=lambda plan: plan.arena_bytes, default=None)
         if best and wish.ram is not None and best.arena_bytes <= wish.ram:
             return best
@@ -202,8 +241,39 @@ def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
     return best
 
 
-def rows(problem: Problem, tables: bool) -> list[Plan]:
-    """Plans that run row by row, for several limits."""
+def rows(problem: Problem, tables: bool) -> list[tuple[Cuts, Plan]]:
+    """Plans that run row by row, for several limits, and where they cut."""
     limits = [int(problem.least_peak * slack) for slack in SLACK]
     ways = dict.fromkeys(tuple(problem.cuts(limit)) for limit in limits)
-    return [problem.place(problem.flow(cuts), tables) for cuts in ways]
+    return [(cuts, problem.place(problem.flow(cuts), tables)) for cuts in ways]
+
+
+def lean_plans(problem: Problem, pace: float) -> list[Plan]:
+    """The smallest plan whose kernels may be lean; those that need not be are not."""
+    able = [forms for forms in problem.forms if forms.lean is not forms.streamed and forms.lean.op.pace <= pace]
+    if not able or len(problem.forms) > MANY:
+        return [plan for _, plan in rows(problem, tables=True)]
+    ways = [problem.with_lean((forms.layer.node for forms in able), layers) for layers in (False, True)]
+    found = [(way, *each) for way in ways for each in rows(way, tables=True)]
+    lean, cuts, best = min(found, key=lambda each: each[2].arena_bytes)
+    worst = max(lean.segment(low, high).peak for low, high in pairwise((0, *cuts)))
+    for share in SPARE:
+        nodes = needed_lean(lean, cuts, int(worst * share))
+        plan = lean.with_lean(nodes).place(lean.with_lean(nodes).flow(cuts), tables=True)
+        if plan.arena_bytes <= best.arena_bytes * ROOM:
+            return [plan]
+    return [best]
+
+
+def needed_lean(problem: Problem, cuts: Cuts, limit: int) -> frozenset[int]:
+    """The lean nodes without those that may be fast and their segment still takes at most `limit` bytes.
+
+    The most work is tried first.
+    """
+    for low, high in pairwise((0, *cuts)):
+        inside = [forms.layer for forms in problem.forms[problem.points[low][0] : problem.points[high][0]]]
+        for task in sorted(inside, key=lambda task: -task.op.effort(task.call)):
+            fewer = problem.with_lean(problem.lean - {task.node})
+            if task.node in problem.lean and fewer.segment(low, high).peak <= limit:
+                problem = fewer
+    return problem.lean

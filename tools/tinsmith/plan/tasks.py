@@ -123,18 +123,30 @@ def read_of(op: Op, call: Call, index: int, root: str, sizes: Mapping[str, Rows]
     return Read(root, index, windows, True)
 
 
+@dataclass(frozen=True)
+class Forms:
+    """A node's tasks: where it is a layer by itself, where its input is streamed, and where scratch is dear."""
+
+    layer: Task
+    streamed: Task
+    lean: Task  # the streamed one if its kernel has no such form
+
+
 def forms(
     graph: Graph, roots: Mapping[str, str], sizes: Mapping[str, Rows], kernels: Mapping[str, Op]
-) -> list[tuple[Task, Task]]:
-    """For each node that computes: its task, and its task where its input is streamed."""
+) -> list[Forms]:
+    """The forms of each node that computes."""
     found = []
     for index, node in enumerate(graph.nodes):
-        kernel = kernels[node.outputs[0]]
+        kernel, call = kernels[node.outputs[0]], Call.of(graph, node)
         if kernel.view:
             continue
-        streamed = ops.row_form(Call.of(graph, node), kernel)
-        task = make_task(graph, roots, sizes, index, kernel)
-        found.append((task, make_task(graph, roots, sizes, index, streamed) if streamed is not kernel else task))
+        made = {kernel: make_task(graph, roots, sizes, index, kernel)}
+        streamed, lean = ops.row_form(call, kernel), ops.lean_form(call, kernel)
+        wanted = (kernel, streamed, lean if lean is not kernel else streamed)
+        for op in wanted:
+            made[op] = made.get(op) or make_task(graph, roots, sizes, index, op)
+        found.append(Forms(*(made[op] for op in wanted)))
     return found
 
 

@@ -15,6 +15,7 @@ class Conv2DDspLean(Conv2D):
 
     arch = "dsp"
     purpose = LEAN
+    pace = 3.0
     variant = LEAN
     extra_sources = ("arch/dsp/dense.S",)
 

@@ -35,6 +35,7 @@ class DepthwiseConv2DDspLean(DepthwiseConv2DDspRows):
     """The same, a strip of each row at a time."""
 
     purpose = LEAN
+    pace = 1.2
 
     def strip(self, call: Call) -> int:
         columns = super().strip(call)
