@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from .lifetimes import ROW_UNIT, Buffer, History, Stretch, mask
 from .packing import ALIGNMENT, Forbidden, Packing, best_packing, collisions, highest, lowest, negative
 
-SEARCH_STEPS = 800  # tries of the local search from each start
+SEARCH_STEPS = 400  # tries of the local search from each start
 STARTS = 3  # orders of packing that it begins with
 SEARCH_LIMIT = 320_000  # steps times pieces, so that large graphs do not wait
-PATIENCE = 300  # steps without success that end a search
+FEW_STEPS = 80  # where there is little time, and to pack rings as a whole where that is but a start
+PATIENCE = 150  # steps without success that end a search
 MOST_PIECES = 1500  # that are looked at in pairs
 RANDOM_MOVES = 0.3  # share of moves of any buffer
 BESIDE = 0.7  # of the others: share of those of buffers beside the arena's end
@@ -151,21 +152,22 @@ class Puzzle:
         large = max(sizes) // 3
         yield [1 if i in loose else 0 if size > large else 2 for i, size in enumerate(sizes)], frozenset()
         firm = [i for i in range(len(sizes)) if i not in loose]
-        found = best_packing([self.buffers[i] for i in firm], among(self.forbidden, firm))
+        found = best_packing([self.buffers[i] for i in firm], among(self.forbidden, firm), FEW_STEPS)
         ranks = [len(firm)] * len(sizes)
         for rank, k in enumerate(found.order):
             ranks[firm[k]] = rank
         yield ranks, frozenset(firm[k] for k in found.high)
 
-    def solve(self, rigid: Packing) -> Packed:
+    def solve(self, rigid: Packing, quick: bool) -> Packed:
         """The smallest packing found, by local search from the best starts. Seed and number of steps are fixed."""
+        steps, starts = (FEW_STEPS, 1) if quick else (SEARCH_STEPS, STARTS)
         rng, most = random.Random(1), rigid.size
         tried = [self.pack(ranks, high, most, 2 * most, None) for ranks, high in self.starts(rigid)]
         tried.sort(key=lambda packed: packed.size)
         best = tried[0]
-        for start in tried[:STARTS]:
+        for start in tried[:starts]:
             current, idle = start, 0
-            for _ in range(min(SEARCH_STEPS, SEARCH_LIMIT // len(self.pieces))):
+            for _ in range(min(steps, SEARCH_LIMIT // len(self.pieces))):
                 idle += 1
                 if idle > PATIENCE:
                     break
@@ -202,7 +204,7 @@ class Puzzle:
 
 
 def loose_packing(
-    buffers: Sequence[Buffer], forbidden: Sequence[Mapping[int, Forbidden]], past: History, rigid: Packing
+    buffers: Sequence[Buffer], forbidden: Sequence[Mapping[int, Forbidden]], past: History, rigid: Packing, quick: bool
 ) -> tuple[Buffer, ...] | None:
     """The buffers where they lie if rows may lie anywhere; None if that hardly saves anything."""
     loose = loosen(buffers, past)
@@ -210,7 +212,7 @@ def loose_packing(
     if not loose or count > MOST_PIECES or rigid.size > MOST_BYTES:
         return None
     puzzle = Puzzle(buffers, forbidden, past)
-    found = puzzle.solve(rigid)
+    found = puzzle.solve(rigid, quick)
     if found.size > rigid.size * (1 - LEAST_GAIN):
         return None
     rows: list[dict[int, int]] = [{} for _ in buffers]

@@ -63,8 +63,10 @@ class Packing:
     high: frozenset[int] = frozenset()  # those that were put at the highest free place
 
 
-def best_packing(buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]]) -> Packing:
-    """The smallest arena found, from several orders of packing."""
+def best_packing(
+    buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]], steps: int = SEARCH_STEPS
+) -> Packing:
+    """The smallest arena found, from several orders of packing and `steps` tries from each."""
     if not buffers:
         return Packing((), 0, "nothing to pack")
     indices = range(len(buffers))
@@ -79,13 +81,13 @@ def best_packing(buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbid
     tried.sort(key=lambda entry: entry[1].size)
     best, rng = tried[0][1], random.Random(1)
     for order, start in tried:
-        best = local_search(order, start, best, buffers, forbidden, rng)
+        best = local_search(order, start, best, buffers, forbidden, rng, steps)
     return best
 
 
 def local_search(
     order: list[int], current: Packing, best: Packing, buffers: Sequence[Buffer],
-    forbidden: Sequence[dict[int, Forbidden]], rng: random.Random,
+    forbidden: Sequence[dict[int, Forbidden]], rng: random.Random, steps: int,
 ) -> Packing:  # fmt: skip
     """Moves single buffers within an order, or to the arena's other end, and returns the best packing seen.
 
@@ -93,7 +95,7 @@ def local_search(
     are fixed, so that a model always gets the same plan.
     """
     count, high, floor = len(order), frozenset[int](), max(b.nbytes for b in buffers)
-    for _ in range(min(SEARCH_STEPS, SEARCH_LIMIT // count**3 + 1) if count > 1 else 0):
+    for _ in range(min(steps, SEARCH_LIMIT // count**3 + 1) if count > 1 else 0):
         if best.size <= floor:
             break
         moved, new_order, new_high = rng.randrange(count), list(order), high

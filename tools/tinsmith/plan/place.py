@@ -9,7 +9,7 @@ from ..graph import Graph
 from ..ops import Op
 from . import Plan
 from .lifetimes import SCRATCH, STATE, Buffer, History, Stretch, history, mask, ring_size, shared, stretches
-from .loose import loose_packing
+from .loose import FEW_STEPS, loose_packing
 from .packing import Forbidden, best_packing, collisions, intersection, negative
 from .schedule import Flow, Run, schedule
 from .tasks import Task, sizes_of
@@ -27,8 +27,11 @@ def record(graph: Graph, roots: Mapping[str, str], flow: Flow, runs: Sequence[Ru
     return history(flow.tasks, runs, sizes_of(graph, roots), given, list(kept), flow.fed)
 
 
-def place(graph: Graph, roots: Mapping[str, str], kernels: Mapping[str, Op], flow: Flow, tables: bool) -> Plan:
-    """The plan of a flow, packed as well as could be found. With `tables`, rows of rings may lie anywhere."""
+def place(
+    graph: Graph, roots: Mapping[str, str], kernels: Mapping[str, Op], flow: Flow, tables: bool, quick: bool = False
+) -> Plan:
+    """The plan of a flow, packed as well as could be found. With `tables`, rows of rings may lie anywhere. `quick`: to
+    compare it with others, not to keep it."""
     goals = targets(graph, roots, flow)
     runs = schedule(flow, goals)
     past = record(graph, roots, flow, runs)
@@ -36,8 +39,9 @@ def place(graph: Graph, roots: Mapping[str, str], kernels: Mapping[str, Op], flo
     holder = shared(flow.tasks, past, roots, streamed)
     buffers = list(make_buffers(graph, flow, past, holder))
     forbidden = conflicts(flow.tasks, past, buffers, holder)
-    found = best_packing(buffers, forbidden)
-    loose = loose_packing(buffers, forbidden, past, found) if tables else None
+    start = best_packing(buffers, forbidden, FEW_STEPS) if tables else None
+    loose = loose_packing(buffers, forbidden, past, start, quick) if start else None
+    found = start if start and (loose or quick) else best_packing(buffers, forbidden, *([FEW_STEPS] if quick else []))
     rigid = tuple(replace(b, offset=offset) for b, offset in zip(buffers, found.offsets, strict=True))
     outputs = [node.outputs[0] for node in graph.nodes]
     used = {outputs[task.node]: task.op for task in flow.tasks}

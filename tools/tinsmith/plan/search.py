@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from functools import cached_property
 from itertools import pairwise
 
@@ -25,7 +26,7 @@ LONGEST = 24  # nodes that may run row by row between two cuts
 LONGEST_OF_MANY = 10  # the same in graphs of more than MANY nodes, so that the search ends within a minute
 MANY = 100
 BUDGET_PIXELS = (32, 16, 8, 4, 1)  # pixels a call that are tried for a budget
-SPARE = (1.0, 0.9, 0.7)  # of the worst segment's bytes that others may take, so that fast kernels come back
+SPARE = (1.0, 0.85)  # of the worst segment's bytes that others may take, so that fast kernels come back
 PACES = (1.25, 4.0)  # of lean kernels: first those that hardly matter
 ROOM = 1.02  # how much larger than the smallest arena one with fast kernels may be
 SLACK = (1.0, 1.02, 1.05, 1.1)  # how much more than the least bytes a moment a way may take, as packing is not perfect
@@ -60,6 +61,13 @@ class Wish:
         return [Rung(), Rung(1, True, PACES[0]) if self.pixels == 1 else Rung(self.pixels or 1)]
 
 
+class Few(Enum):
+    """What a way is to have few of."""
+
+    CALLS = "calls of kernels"
+    CUTS = "cuts"
+
+
 @dataclass(frozen=True)
 class Segment:
     """What runs row by row between two cuts."""
@@ -77,7 +85,6 @@ class Problem:
     fed: tuple[str, ...]  # inputs that come row by row
     pixels: int  # of output that a call should compute at least
     lean: frozenset[int] = frozenset()  # nodes whose kernels may be slower for the sake of their scratch
-    lean_layers: bool = False  # even where they are layers by themselves, and would need less without
 
     @cached_property
     def roots(self) -> Mapping[str, str]:
@@ -126,14 +133,11 @@ class Problem:
         lean = forms.layer.node in self.lean
         if not all(read.buffer in whole for read in forms.layer.reads):
             return forms.lean if lean else forms.streamed
-        if not lean:
-            return forms.layer
-        alone = forms.layer.buffer in whole and not self.lean_layers
-        return min(forms.layer, forms.lean, key=self.layer_bytes) if alone else forms.lean
+        return forms.lean if lean else forms.layer
 
-    def with_lean(self, nodes: Iterable[int], layers: bool | None = None) -> Problem:
+    def with_lean(self, nodes: Iterable[int]) -> Problem:
         """The same with other lean nodes."""
-        other = replace(self, lean=frozenset(nodes), lean_layers=self.lean_layers if layers is None else layers)
+        other = replace(self, lean=frozenset(nodes))
         other.__dict__.update({name: getattr(self, name) for name in ("roots", "sizes", "counts", "forms", "points")})
         return other
 
@@ -190,14 +194,15 @@ class Problem:
             best[high] = min(ways)
         return best[-1]
 
-    def cuts(self, limit: int) -> list[int]:
-        """The points of the way with the fewest calls whose segments take at most `limit` bytes each."""
+    def cuts(self, limit: int, few: Few) -> list[int]:
+        """The points of the way with the fewest calls or cuts whose segments take at most `limit` bytes each."""
         best: list[tuple[float, list[int]]] = [(0.0, []), *((float("inf"), []) for _ in self.points[1:])]
         for high in range(1, len(best)):
             for low in range(high):
                 segment = self.segments.get((low, high))
-                if segment and segment.peak <= limit and best[low][0] + segment.calls < best[high][0]:
-                    best[high] = (best[low][0] + segment.calls, [*best[low][1], high])
+                cost = best[low][0] + (segment.calls if segment and few is Few.CALLS else 1)
+                if segment and segment.peak <= limit and cost < best[high][0]:
+                    best[high] = (cost, [*best[low][1], high])
         return best[-1][1]
 
     @property
@@ -209,8 +214,12 @@ class Problem:
         """The way without any rows."""
         return self.flow_of(0, len(self.forms), set(self.counts))
 
-    def place(self, flow: Flow, tables: bool = False) -> Plan:
-        return place(self.graph, self.roots, self.kernels, flow, tables)
+    def place(self, flow: Flow, tables: bool = False, quick: bool = False) -> Plan:
+        return place(self.graph, self.roots, self.kernels, flow, tables, quick)
+
+    def hurried(self, cuts: Cuts, tables: bool) -> int:
+        """Bytes of arena with these cuts, without much search for a packing."""
+        return self.place(self.flow(cuts), tables, quick=True).arena_bytes
 
 
 def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
@@ -223,12 +232,12 @@ def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
     for rung in wish.ladder if wish.ram is not None else reversed(wish.ladder):
         problem = Problem(graph, kernels, fed, rung.pixels or 1)
         if rung.pace > 1:
-            found = lean_plans(problem, rung.pace)
+            found = [lean_plan(problem, rung.pace)]
         elif rung.pixels is None:
             hopeless = fed or (best and problem.least_layers >= best.arena_bytes)
             found = [problem.place(problem.layers())] if not hopeless else []
         else:
-            found = [plan for _, plan in rows(problem, rung.tables)]
+            found = [problem.place(problem.flow(best_cuts(problem, rung.tables)[1]), rung.tables)]
         best = min([*([best] if best else []), *found], key=lambda plan: plan.arena_bytes, default=None)
         if best and wish.ram is not None and best.arena_bytes <= wish.ram:
             return best
@@ -241,28 +250,34 @@ def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
     return best
 
 
-def rows(problem: Problem, tables: bool) -> list[tuple[Cuts, Plan]]:
-    """Plans that run row by row, for several limits, and where they cut."""
+def best_cuts(problem: Problem, tables: bool) -> tuple[int, Cuts]:
+    """Where to cut to run row by row: the best of the ways for several limits, and the bytes that it takes when packed
+    in a hurry."""
     limits = [int(problem.least_peak * slack) for slack in SLACK]
-    ways = dict.fromkeys(tuple(problem.cuts(limit)) for limit in limits)
-    return [(cuts, problem.place(problem.flow(cuts), tables)) for cuts in ways]
+    ways = dict.fromkeys(tuple(problem.cuts(limit, few)) for limit in limits for few in Few)
+    return min((problem.hurried(cuts, tables), cuts) for cuts in ways)
 
 
-def lean_plans(problem: Problem, pace: float) -> list[Plan]:
-    """The smallest plan whose kernels may be lean; those that need not be are not."""
+def lean_plan(problem: Problem, pace: float) -> Plan:
+    """A small plan whose kernels may be lean; those that need not be are not."""
+    size, cuts = best_cuts(problem, tables=True)
     able = [forms for forms in problem.forms if forms.lean is not forms.streamed and forms.lean.op.pace <= pace]
-    if not able or len(problem.forms) > MANY:
-        return [plan for _, plan in rows(problem, tables=True)]
-    ways = [problem.with_lean((forms.layer.node for forms in able), layers) for layers in (False, True)]
-    found = [(way, *each) for way in ways for each in rows(way, tables=True)]
-    lean, cuts, best = min(found, key=lambda each: each[2].arena_bytes)
-    worst = max(lean.segment(low, high).peak for low, high in pairwise((0, *cuts)))
+    if able and len(problem.forms) <= MANY:
+        lean = problem.with_lean(forms.layer.node for forms in able)
+        lean_size, lean_cuts = best_cuts(lean, tables=True)
+        if lean_size < size:
+            cuts, problem = lean_cuts, less_lean(lean, lean_cuts, int(lean_size * ROOM))
+    return problem.place(problem.flow(cuts), tables=True)
+
+
+def less_lean(problem: Problem, cuts: Cuts, limit: int) -> Problem:
+    """The same with fewer lean nodes, if it still takes at most `limit` bytes."""
+    worst = max(problem.segment(low, high).peak for low, high in pairwise((0, *cuts)))
     for share in SPARE:
-        nodes = needed_lean(lean, cuts, int(worst * share))
-        plan = lean.with_lean(nodes).place(lean.with_lean(nodes).flow(cuts), tables=True)
-        if plan.arena_bytes <= best.arena_bytes * ROOM:
-            return [plan]
-    return [best]
+        fewer = problem.with_lean(needed_lean(problem, cuts, int(worst * share)))
+        if fewer.hurried(cuts, tables=True) <= limit:
+            return fewer
+    return problem
 
 
 def needed_lean(problem: Problem, cuts: Cuts, limit: int) -> frozenset[int]:

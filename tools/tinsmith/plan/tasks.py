@@ -132,9 +132,7 @@ class Forms:
     lean: Task  # the streamed one if its kernel has no such form
 
 
-def forms(
-    graph: Graph, roots: Mapping[str, str], sizes: Mapping[str, Rows], kernels: Mapping[str, Op]
-) -> list[Forms]:
+def forms(graph: Graph, roots: Mapping[str, str], sizes: Mapping[str, Rows], kernels: Mapping[str, Op]) -> list[Forms]:
     """The forms of each node that computes."""
     found = []
     for index, node in enumerate(graph.nodes):
