@@ -125,7 +125,7 @@ class Op:
 
     #: Kernels for special instruction sets are subclasses in tools/tinsmith/arch/<arch>/ that say otherwise here.
     arch: ClassVar[str] = ""
-    #: What a form of a kernel is for, if the planner is to ask for it: for inputs that come row by row, or with less scratch.
+    #: What a form of a kernel is for that the planner asks for: inputs that come row by row, or little scratch.
     purpose: ClassVar[str] = ""
     pace: ClassVar[float] = 1.0  # how many times as long as the usual form it takes, roughly, on large layers
     variant: ClassVar[str] = ""  # what a form of its own C function adds to the names of function and file

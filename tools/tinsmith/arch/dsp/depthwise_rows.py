@@ -9,7 +9,6 @@ from ...ops.depthwise_conv_2d import DepthwiseConv2D
 from ._depthwise import Lines, row_lines
 from .depthwise_conv_2d import DepthwiseConv2DDsp
 
-
 STRIP = 8  # columns of a row that are computed together where scratch is dear
 
 
