@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from .lifetimes import ROW_UNIT, Buffer, History, Stretch, mask
 from .packing import ALIGNMENT, Forbidden, Packing, best_packing, collisions, highest, lowest, negative
 
-SEARCH_STEPS = 400  # tries of the local search from each start
+SEARCH_STEPS = 800  # tries of the local search from each start
 STARTS = 3  # orders of packing that it begins with
 SEARCH_LIMIT = 320_000  # steps times pieces, so that large graphs do not wait
-FEW_STEPS = 80  # where there is little time, and to pack rings as a whole where that is but a start
+FEW_STEPS = 80  # where there is little time
 PATIENCE = 150  # steps without success that end a search
 MOST_PIECES = 1500  # that are looked at in pairs
 RANDOM_MOVES = 0.3  # share of moves of any buffer

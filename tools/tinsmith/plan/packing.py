@@ -14,6 +14,7 @@ from .lifetimes import Buffer
 
 ALIGNMENT = 4  # TIN_ARENA_ALIGN
 SEARCH_STEPS = 1500  # tries of the local search from each order of packing
+PATIENCE = 250  # steps without success that end a search
 SEARCH_LIMIT = 400_000_000  # steps times buffers to the third, so that large graphs do not wait
 
 Interval = tuple[int, int]  # open: its ends are allowed
@@ -95,8 +96,10 @@ def local_search(
     are fixed, so that a model always gets the same plan.
     """
     count, high, floor = len(order), frozenset[int](), max(b.nbytes for b in buffers)
+    idle = 0
     for _ in range(min(steps, SEARCH_LIMIT // count**3 + 1) if count > 1 else 0):
-        if best.size <= floor:
+        idle += 1
+        if best.size <= floor or idle > PATIENCE:
             break
         moved, new_order, new_high = rng.randrange(count), list(order), high
         if rng.random() < 0.3:
@@ -110,6 +113,7 @@ def local_search(
             new_order.remove(moved)
             new_order.insert(rng.randrange(count), moved)
         found = pack(new_order, buffers, forbidden, "local search", new_high, best.size - ALIGNMENT)
+        idle = 0 if found.size < current.size else idle
         if found.size <= current.size:
             order, high, current = new_order, new_high, found
         if found.size < best.size:

@@ -9,7 +9,7 @@ from ..graph import Graph
 from ..ops import Op
 from . import Plan
 from .lifetimes import SCRATCH, STATE, Buffer, History, Stretch, history, mask, ring_size, shared, stretches
-from .loose import FEW_STEPS, loose_packing
+from .loose import loose_packing
 from .packing import Forbidden, best_packing, collisions, intersection, negative
 from .schedule import Flow, Run, schedule
 from .tasks import Task, sizes_of
@@ -39,9 +39,8 @@ def place(
     holder = shared(flow.tasks, past, roots, streamed)
     buffers = list(make_buffers(graph, flow, past, holder))
     forbidden = conflicts(flow.tasks, past, buffers, holder)
-    start = best_packing(buffers, forbidden, FEW_STEPS) if tables else None
-    loose = loose_packing(buffers, forbidden, past, start, quick) if start else None
-    found = start if start and (loose or quick) else best_packing(buffers, forbidden, *([FEW_STEPS] if quick else []))
+    found = best_packing(buffers, forbidden)
+    loose = loose_packing(buffers, forbidden, past, found, quick) if tables else None
     rigid = tuple(replace(b, offset=offset) for b, offset in zip(buffers, found.offsets, strict=True))
     outputs = [node.outputs[0] for node in graph.nodes]
     used = {outputs[task.node]: task.op for task in flow.tasks}

@@ -28,6 +28,7 @@ MANY = 100
 BUDGET_PIXELS = (32, 16, 8, 4, 1)  # pixels a call that are tried for a budget
 SPARE = (1.0, 0.85)  # of the worst segment's bytes that others may take, so that fast kernels come back
 PACES = (1.25, 4.0)  # of lean kernels: first those that hardly matter
+ALIKE = 1.005  # packings that differ by less are as good as each other
 ROOM = 1.02  # how much larger than the smallest arena one with fast kernels may be
 SLACK = (1.0, 1.02, 1.05, 1.1)  # how much more than the least bytes a moment a way may take, as packing is not perfect
 
@@ -217,6 +218,10 @@ class Problem:
     def place(self, flow: Flow, tables: bool = False, quick: bool = False) -> Plan:
         return place(self.graph, self.roots, self.kernels, flow, tables, quick)
 
+    def calls(self, cuts: Cuts) -> int:
+        """How many calls of kernels these cuts make."""
+        return sum(self.segment(low, high).calls for low, high in pairwise((0, *cuts)))
+
     def hurried(self, cuts: Cuts, tables: bool) -> int:
         """Bytes of arena with these cuts, without much search for a packing."""
         return self.place(self.flow(cuts), tables, quick=True).arena_bytes
@@ -255,7 +260,10 @@ def best_cuts(problem: Problem, tables: bool) -> tuple[int, Cuts]:
     in a hurry."""
     limits = [int(problem.least_peak * slack) for slack in SLACK]
     ways = dict.fromkeys(tuple(problem.cuts(limit, few)) for limit in limits for few in Few)
-    return min((problem.hurried(cuts, tables), cuts) for cuts in ways)
+    sizes = {cuts: problem.hurried(cuts, tables) for cuts in ways}
+    small = [cuts for cuts, size in sizes.items() if size <= min(sizes.values()) * ALIKE]
+    found = min(small, key=problem.calls)
+    return sizes[found], found
 
 
 def lean_plan(problem: Problem, pace: float) -> Plan:
@@ -264,9 +272,10 @@ def lean_plan(problem: Problem, pace: float) -> Plan:
     able = [forms for forms in problem.forms if forms.lean is not forms.streamed and forms.lean.op.pace <= pace]
     if able and len(problem.forms) <= MANY:
         lean = problem.with_lean(forms.layer.node for forms in able)
-        lean_size, lean_cuts = best_cuts(lean, tables=True)
-        if lean_size < size:
-            cuts, problem = lean_cuts, less_lean(lean, lean_cuts, int(lean_size * ROOM))
+        if lean.least_peak * ALIKE < size:
+            lean_size, lean_cuts = best_cuts(lean, tables=True)
+            if lean_size * ALIKE < size:
+                cuts, problem = lean_cuts, less_lean(lean, lean_cuts, int(lean_size * ROOM))
     return problem.place(problem.flow(cuts), tables=True)
 
 

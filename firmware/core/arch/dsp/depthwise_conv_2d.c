@@ -183,26 +183,34 @@ static void dw_prepare(dw_walk *w)
 /* One row, from channel `c` on: as many whole fours of channels as are all TIN_DW_FAST. Returns the channel behind. */
 static int32_t dw_fast_row(const dw_walk *w, int8_t *out, int32_t c)
 {
+    /* What the loop needs is kept apart: it could change, for all that the compiler knows. */
     const dw_params *p = w->p;
-    const int32_t step = w->out_step, entry = w->entry;
+    const int32_t step = w->out_step, entry = w->entry, last = p->in_c - 4, bytes = w->length, pixel = w->step;
+    const uint32_t rounds = w->rounds, missing = w->missing;
+    const int stride2 = DW_STRIDE2 && w->along.stride == 2;
     tin_dw_channel *const channels = w->channels;
+    uint32_t *const columns = w->begin;
     const int8_t *a = w->ends[0] + c, *b = w->ends[1] + c, *d = w->ends[2] + c, *weights = p->weights + 12 * c;
-    if (w->length == 0 || !w->whole || w->missing == 7) return c;
-    for (; c + 4 <= p->in_c && (!DW_KINDS || p->kinds[c / 4] == 0); c += 4) {
-        tin_dw_third(channels, weights, p->scales + 2 * c, 4, w->rounds);
-        dw_unpack_triples(w, a, b, d);
-        if (w->missing) dw_blank_missing(w);
-        if (DW_STRIDE2 && w->along.stride == 2) {
-            tin_dw_2_0l(channels, out + c, step, entry);
-            tin_dw_2_1h(channels + 2, out + c + 2, step, entry);
+    const int32_t *scales = p->scales + 2 * c;
+    if (bytes == 0 || !w->whole || missing == 7) return c;
+    for (out += c; c <= last && (!DW_KINDS || p->kinds[c / 4] == 0); c += 4) {
+        tin_dw_third(channels, weights, scales, 4, rounds);
+        if (stride2) tin_dw_triples_2(columns, a, b, d, -bytes, pixel);
+        else tin_dw_triples(columns, a, b, d, -bytes, pixel);
+        if (missing) dw_blank_missing(w);
+        if (stride2) {
+            tin_dw_2_0l(channels, out, step, entry);
+            tin_dw_2_1h(channels + 2, out + 2, step, entry);
         } else {
-            tin_dw_1_0l(channels, out + c, step, entry);
-            tin_dw_1_1h(channels + 2, out + c + 2, step, entry);
+            tin_dw_1_0l(channels, out, step, entry);
+            tin_dw_1_1h(channels + 2, out + 2, step, entry);
         }
         a += 4;
         b += 4;
         d += 4;
+        out += 4;
         weights += 48;
+        scales += 8;
     }
     return c;
 }
