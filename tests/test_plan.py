@@ -15,14 +15,16 @@ import parity
 import pytest
 from random_graphs import Builder, random_graph, takes_rows
 
-from tinsmith import ops, toolchain
+from tinsmith import modes, ops, targets, toolchain
 from tinsmith.emit import linked
 from tinsmith.errors import BudgetMissed, Unsupported
 from tinsmith.graph import Array, Graph
 from tinsmith.host_kernels import Program
 from tinsmith.interpret import interpret
 from tinsmith.load.tflite import load_file
+from tinsmith.ops.base import LEAN
 from tinsmith.passes import lower
+from tinsmith.pipeline import kernels_for, runner, written
 from tinsmith.plan import SCRATCH, TABLES_MACRO, Plan, lifetimes, loose, packing, place, plan
 from tinsmith.plan.audit import Overwritten, audit
 
@@ -32,6 +34,13 @@ CEILINGS = {"kws_int8": 11840, "resnet8_int8": 33792, "vww96_int8": 37632, "pers
 # Row by row, with portable kernels. (kws: 3,738 bytes are alive at the worst moment; 5,018 with whole rings.)
 STREAMED = {
     ("kws_int8", False): 3776, ("kws_int8", True): 3456, ("resnet8_int8", False): 10240, ("resnet8_int8", True): 9088,
+}  # fmt: skip
+
+# The same with all kernels for the Cortex-M4, some of which need scratch.
+STREAMED_FAST = {
+    ("ad01_int8", False): 768, ("kws_int8", False): 4300, ("kws_int8", True): 4000, ("resnet8_int8", False): 11900,
+    ("resnet8_int8", True): 10800, ("vww96_int8", False): 28400, ("vww96_int8", True): 11000,
+    ("person_detect", False): 13400, ("person_detect", True): 10800,
 }  # fmt: skip
 
 
@@ -225,6 +234,43 @@ def test_rows_that_lie_anywhere_come_close_to_the_bytes_alive(name: str, fed: bo
     audit(planned)
     assert planned.arena_bytes <= STREAMED[name, fed]
     assert any(b.places for b in planned.buffers)
+
+
+@pytest.mark.parametrize(("name", "fed"), STREAMED_FAST)
+def test_fast_kernels_leave_room_for_others(name: str, fed: bool, zoo: Path) -> None:
+    path = next(zoo.rglob(f"{name}.tflite"), None)
+    if path is None:
+        needs.lacking(f"{name}.tflite is not in {zoo}")
+    graph, mode = lower(load_file(path)), modes.mode("ram")
+    planned = plan(graph, kernels_for(graph, targets.load("cortex-m4"), mode), mode.pixels, fed=fed)
+    audit(planned)
+    assert planned.arena_bytes <= STREAMED_FAST[name, fed]
+    if name == "vww96_int8" and fed:
+        assert 0 < sum(k.purpose == LEAN for k in planned.kernels.values()) < 13, "those that need not be lean are not"
+
+
+@pytest.mark.usefixtures("cross_tools")
+def test_the_last_bytes_of_a_budget_come_from_scratch() -> None:
+    b = Builder(np.random.default_rng(4))
+    x = b.input(1, 30, 12, 8)
+    for channels in (8, 8):
+        x = b.conv(b.depthwise(x, 3, padding="SAME"), channels, 3, padding="SAME")
+    graph, target, mode = (
+        b.graph(b.conv(x, 2, 3, padding="VALID", stride_w=2)),
+        targets.load("cortex-m4"),
+        modes.mode("ram"),
+    )
+    graph, kernels = lower(graph), kernels_for(lower(graph), target, mode)
+    usual = plan(graph, kernels, pixels=1)
+    least = plan(graph, kernels, ram=usual.arena_bytes - 100)
+    assert not any(k.purpose == LEAN and k.name == "CONV_2D" for k in usual.kernels.values())
+    assert any(k.purpose == LEAN and k.name == "CONV_2D" for k in least.kernels.values())
+    audit(least)
+    case = [parity.sample(graph, graph[name], "random", np.random.default_rng(5)) for name in graph.inputs]
+    with runner(written(least, graph, Path("least.tflite"), target, "least", mode)) as device:
+        (found,) = device.run([case])
+    wanted = interpret(graph, case)
+    assert all((a == wanted[name]).all() for name, a in zip(graph.outputs, found, strict=True))
 
 
 def test_tables_are_for_those_who_want_the_least_ram() -> None:

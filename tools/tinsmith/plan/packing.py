@@ -14,7 +14,7 @@ from .lifetimes import Buffer
 
 ALIGNMENT = 4  # TIN_ARENA_ALIGN
 SEARCH_STEPS = 1500  # tries of the local search from each order of packing
-PATIENCE = 250  # steps without success that end a search
+PATIENCE = 150  # steps without success that end a search
 SEARCH_LIMIT = 400_000_000  # steps times buffers to the third, so that large graphs do not wait
 
 Interval = tuple[int, int]  # open: its ends are allowed
