@@ -239,11 +239,12 @@ def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
         if rung.pace > 1:
             found = [lean_plan(problem, rung.pace)]
         elif rung.pixels is None:
-            hopeless = fed or (best and problem.least_layers >= best.arena_bytes)
+            hopeless = fed or (best and problem.least_layers > best.arena_bytes)
             found = [problem.place(problem.layers())] if not hopeless else []
         else:
             found = [problem.place(problem.flow(best_cuts(problem, rung.tables)[1]), rung.tables)]
-        best = min([*([best] if best else []), *found], key=lambda plan: plan.arena_bytes, default=None)
+        both = [*([best] if best else []), *found]
+        best = min(both, key=lambda plan: (plan.arena_bytes, len(plan.runs)), default=None)
         if best and wish.ram is not None and best.arena_bytes <= wish.ram:
             return best
     assert best is not None
