@@ -215,11 +215,14 @@ def test_a_budget_plans_as_compile_does(digits: Plan) -> None:
 
 
 def test_a_missed_budget_is_shown_and_ends_with_2(digits: Plan, tmp_path: Path) -> None:
-    where = ["--target", "cortex-m4", "--ram", digits.arena_bytes - 1, "--out", tmp_path / "a.svg"]
+    least = json.loads(call(DIGITS, "--target", "cortex-m4", "--ram", 1, "--json", code=2))["arena_bytes"]
+    assert least < digits.arena_bytes, "budgets go further than the mode"
+    where = ["--target", "cortex-m4", "--ram", least - 1, "--out", tmp_path / "a.svg"]
     assert "exceeded by 1 bytes" in call(DIGITS, *where, code=2)
     assert (tmp_path / "a.svg").exists()
     document = json.loads(call(DIGITS, *where, "--json", code=2))
-    assert not document["fits"] and document["arena_bytes"] == digits.arena_bytes and document["optimize"] == "ram"
+    assert not document["fits"] and document["arena_bytes"] == least
+    assert json.loads(call(DIGITS, "--target", "cortex-m4", "--ram", least, "--json"))["fits"]
 
 
 def refusal(tmp_path: Path, *arguments: object) -> str:

@@ -100,7 +100,8 @@ class Outcome:
         within = "" if self.budget.ram is None else f" with an arena of at most {self.budget.ram:,}"
         raise BudgetMissed(
             f"{best.compiled.name} needs {best.flash_bytes:,} bytes of flash{within}, {over:,} more than the budget of "
-            f"{self.budget.flash:,}; that is the smallest of {len(self.tried)} ways: {best.text}"
+            f"{self.budget.flash:,}; that is the smallest of {len(self.tried)} ways: {best.text}",
+            best.flash_bytes,
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -191,8 +191,8 @@ def plan(
 ) -> None:
     """Show what lies where in the arena, from when to when, and which layers run row by row.
 
-    In the picture, time goes across and addresses go up. A model that misses its budget is shown as small as it gets:
-    as `--optimize ram` plans it, or built for the least flash; the exit code is then 2.
+    In the picture, time goes across and addresses go up. A model that misses its budget is shown as small as it gets,
+    in RAM or in flash; the exit code is then 2.
     """
     limits = budget(ram, flash)
     if picture:
@@ -211,11 +211,11 @@ def plan(
 
 
 def plan_within(model: Path, target: str, limits: Budget, optimize: str, feed_rows: bool, as_json: bool) -> Outcome:
-    """The plan for a budget; the smallest one without any if no arena fits."""
+    """The plan for a budget; the smallest one if no arena fits."""
     try:
         return fitting(model, target, limits, optimize, feed_rows, as_json)
-    except BudgetMissed:
-        smallest = fitting(model, target, Budget(), "ram", feed_rows, as_json)
+    except BudgetMissed as missed:
+        smallest = fitting(model, target, Budget(ram=missed.needed), optimize, feed_rows, as_json)
         return replace(smallest, budget=Budget(ram=limits.ram))
 
 

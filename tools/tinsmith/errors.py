@@ -22,6 +22,10 @@ class InputError(TinsmithError):
 class BudgetMissed(TinsmithError):
     """A model does not fit the memory that it may use; the message says by how much. Exit code 2."""
 
+    def __init__(self, message: str, needed: int) -> None:
+        super().__init__(message)
+        self.needed = needed  # the smallest budget, in bytes, that can be met
+
 
 class TargetError(TinsmithError):
     """A target, its toolchain or its emulator is missing or failed."""

@@ -251,7 +251,8 @@ def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
     if wish.ram is not None:
         over = best.arena_bytes - wish.ram
         raise BudgetMissed(
-            f"{graph.name} needs {best.arena_bytes:,} bytes of arena, {over:,} more than the budget of {wish.ram:,}"
+            f"{graph.name} needs {best.arena_bytes:,} bytes of arena, {over:,} more than the budget of {wish.ram:,}",
+            best.arena_bytes,
         )
     return best
 
