@@ -152,7 +152,7 @@ class Puzzle:
         large = max(sizes) // 3
         yield [1 if i in loose else 0 if size > large else 2 for i, size in enumerate(sizes)], frozenset()
         firm = [i for i in range(len(sizes)) if i not in loose]
-        found = best_packing([self.buffers[i] for i in firm], among(self.forbidden, firm), FEW_STEPS)
+        found = best_packing([self.buffers[i] for i in firm], among(self.forbidden, firm), quick=True)
         ranks = [len(firm)] * len(sizes)
         for rank, k in enumerate(found.order):
             ranks[firm[k]] = rank

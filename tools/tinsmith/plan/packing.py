@@ -14,7 +14,7 @@ from .lifetimes import Buffer
 
 ALIGNMENT = 4  # TIN_ARENA_ALIGN
 SEARCH_STEPS = 1500  # tries of the local search from each order of packing
-PATIENCE = 150  # steps without success that end a search
+PATIENCE, IMPATIENCE = 400, 300  # steps without success that end a search, and one in a hurry
 SEARCH_LIMIT = 400_000_000  # steps times buffers to the third, so that large graphs do not wait
 
 Interval = tuple[int, int]  # open: its ends are allowed
@@ -62,12 +62,11 @@ class Packing:
     name: str  # how it was found
     order: tuple[int, ...] = ()  # in which buffers were put
     high: frozenset[int] = frozenset()  # those that were put at the highest free place
+    below: int = 0  # where that had to end
 
 
-def best_packing(
-    buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]], steps: int = SEARCH_STEPS
-) -> Packing:
-    """The smallest arena found, from several orders of packing and `steps` tries from each."""
+def best_packing(buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]], quick: bool = False) -> Packing:
+    """The smallest arena found, from several orders of packing."""
     if not buffers:
         return Packing((), 0, "nothing to pack")
     indices = range(len(buffers))
@@ -82,13 +81,13 @@ def best_packing(
     tried.sort(key=lambda entry: entry[1].size)
     best, rng = tried[0][1], random.Random(1)
     for order, start in tried:
-        best = local_search(order, start, best, buffers, forbidden, rng, steps)
+        best = local_search(order, start, best, buffers, forbidden, rng, quick)
     return best
 
 
 def local_search(
     order: list[int], current: Packing, best: Packing, buffers: Sequence[Buffer],
-    forbidden: Sequence[dict[int, Forbidden]], rng: random.Random, steps: int,
+    forbidden: Sequence[dict[int, Forbidden]], rng: random.Random, quick: bool,
 ) -> Packing:  # fmt: skip
     """Moves single buffers within an order, or to the arena's other end, and returns the best packing seen.
 
@@ -97,9 +96,9 @@ def local_search(
     """
     count, high, floor = len(order), frozenset[int](), max(b.nbytes for b in buffers)
     idle = 0
-    for _ in range(min(steps, SEARCH_LIMIT // count**3 + 1) if count > 1 else 0):
+    for _ in range(min(SEARCH_STEPS, SEARCH_LIMIT // count**3 + 1) if count > 1 else 0):
         idle += 1
-        if best.size <= floor or idle > PATIENCE:
+        if best.size <= floor or idle > (IMPATIENCE if quick else PATIENCE):
             break
         moved, new_order, new_high = rng.randrange(count), list(order), high
         if rng.random() < 0.3:
@@ -112,7 +111,7 @@ def local_search(
                 moved = rng.choice(beside) if beside and rng.random() < 0.5 else moved
             new_order.remove(moved)
             new_order.insert(rng.randrange(count), moved)
-        found = pack(new_order, buffers, forbidden, "local search", new_high, best.size - ALIGNMENT)
+        found = pack(new_order, buffers, forbidden, "local search", new_high, best.size - ALIGNMENT, current)
         idle = 0 if found.size < current.size else idle
         if found.size <= current.size:
             order, high, current = new_order, new_high, found
@@ -123,11 +122,15 @@ def local_search(
 
 def pack(
     order: Sequence[int], buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]], name: str,
-    high: frozenset[int] = frozenset(), size: int = 0,
+    high: frozenset[int] = frozenset(), below: int = 0, like: Packing | None = None,
 ) -> Packing:  # fmt: skip
-    """Puts each buffer at the lowest free place, in the given order; those in `high` at the highest below `size`."""
-    offsets: dict[int, int] = {}
-    for i in order:
+    """Puts each buffer at the lowest free place, in the given order; those in `high` at the highest that ends `below`.
+
+    Buffers that come first in `like` too keep their places; what becomes larger than that is given up.
+    """
+    same = 0 if like is None else alike(order, high, below, like)
+    offsets = {i: like.offsets[i] for i in order[:same]} if like else {}
+    for i in order[same:]:
         # The place of i relative to a placed j must avoid an interval, so free places begin at its ends.
         taken = sorted(
             (offsets[j] - top, offsets[j] - low)
@@ -135,10 +138,20 @@ def pack(
             if j in offsets
             for low, top in intervals
         )
-        place = highest(taken, size - buffers[i].nbytes) if i in high else -1
+        place = highest(taken, below - buffers[i].nbytes) if i in high else -1
         offsets[i] = place if place >= 0 else lowest(taken)
+        if like and offsets[i] + buffers[i].nbytes > like.size:
+            return Packing((), offsets[i] + buffers[i].nbytes, name)
     most = max(offsets[i] + buffers[i].nbytes for i in order)
-    return Packing(tuple(offsets[i] for i in range(len(buffers))), most, name, tuple(order), high)
+    return Packing(tuple(offsets[i] for i in range(len(buffers))), most, name, tuple(order), high, below)
+
+
+def alike(order: Sequence[int], high: frozenset[int], below: int, like: Packing) -> int:
+    """How many buffers of an order come to lie where they do in another packing."""
+    for k, (i, other) in enumerate(zip(order, like.order, strict=True)):
+        if i != other or (i in high) != (i in like.high) or (i in high and below != like.below):
+            return k
+    return len(order)
 
 
 def lowest(taken: Sequence[Interval]) -> int:

@@ -39,7 +39,7 @@ def place(
     holder = shared(flow.tasks, past, roots, streamed)
     buffers = list(make_buffers(graph, flow, past, holder))
     forbidden = conflicts(flow.tasks, past, buffers, holder)
-    found = best_packing(buffers, forbidden)
+    found = best_packing(buffers, forbidden, quick)
     loose = loose_packing(buffers, forbidden, past, found, quick) if tables else None
     rigid = tuple(replace(b, offset=offset) for b, offset in zip(buffers, found.offsets, strict=True))
     outputs = [node.outputs[0] for node in graph.nodes]

@@ -28,9 +28,9 @@ MANY = 100
 BUDGET_PIXELS = (32, 16, 8, 4, 1)  # pixels a call that are tried for a budget
 SPARE = (1.0, 0.85)  # of the worst segment's bytes that others may take, so that fast kernels come back
 PACES = (1.25, 4.0)  # of lean kernels: first those that hardly matter
-ALIKE = 1.005  # packings that differ by less are as good as each other
+ALIKE = 1.02  # packings in a hurry that differ by less may be as good as each other
 ROOM = 1.02  # how much larger than the smallest arena one with fast kernels may be
-SLACK = (1.0, 1.02, 1.05, 1.1)  # how much more than the least bytes a moment a way may take, as packing is not perfect
+SLACK = (1.0, 1.05)  # how much more than the least bytes a moment a way may take, as packing is not perfect
 
 Cuts = tuple[int, ...]  # places in Problem.points
 
