@@ -216,7 +216,7 @@ def test_a_budget_plans_as_compile_does(digits: Plan) -> None:
 
 def test_a_missed_budget_is_shown_and_ends_with_2(digits: Plan, tmp_path: Path) -> None:
     least = json.loads(call(DIGITS, "--target", "cortex-m4", "--ram", 1, "--json", code=2))["arena_bytes"]
-    assert least < digits.arena_bytes, "budgets go further than the mode"
+    assert least <= digits.arena_bytes, "a budget goes at least as far as the mode"
     where = ["--target", "cortex-m4", "--ram", least - 1, "--out", tmp_path / "a.svg"]
     assert "exceeded by 1 bytes" in call(DIGITS, *where, code=2)
     assert (tmp_path / "a.svg").exists()
