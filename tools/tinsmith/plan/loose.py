@@ -8,11 +8,11 @@ place of one that just died, in whatever ring that was. Packing then comes close
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .lifetimes import ROW_UNIT, Buffer, History, Stretch, mask
-from .packing import ALIGNMENT, Forbidden, Packing, best_packing, collisions, highest, lowest, negative
+from .packing import ALIGNMENT, Distance, Forbidden, Packer, Packing, best_packing, collisions, negative
 
 SEARCH_STEPS = 800  # tries of the local search from each start
 STARTS = 3  # orders of packing that it begins with
@@ -25,8 +25,6 @@ BESIDE = 0.7  # of the others: share of those of buffers beside the arena's end
 SIZE_CLASS = 512  # bytes within which rows are packed by birth alone
 MOST_BYTES = ROW_UNIT * 0xFFFF  # of an arena: tables hold words of 16 bits
 LEAST_GAIN = 0.01  # of an arena; for less, tables are not worth their flash
-
-Distance = tuple[int, int, int]  # another piece, and an open interval of its offset less one's own
 
 
 @dataclass(frozen=True)
@@ -90,26 +88,12 @@ def among(forbidden: Sequence[Mapping[int, Forbidden]], chosen: Sequence[int]) -
     return [{index[j]: found for j, found in forbidden[i].items() if j in index} for i in chosen]
 
 
-@dataclass(frozen=True)
-class Packed:
-    """Where pieces lie, and how they came there."""
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A packing, and the ranks by which its pieces were put."""
 
-    size: int
-    places: Sequence[int]
     ranks: Sequence[int]
-    high: frozenset[int]
-    order: Sequence[int]
-    limit: int  # below which those in `high` were put
-
-
-def kept(pieces: Sequence[Piece], order: Sequence[int], high: frozenset[int], limit: int, like: Packed) -> int:
-    """How many pieces of an order come to lie where they do in another packing."""
-    for k, (i, other) in enumerate(zip(order, like.order, strict=True)):
-        owner = pieces[i].owner
-        up = owner in high
-        if i != other or like.places[i] < 0 or up != (owner in like.high) or (up and limit != like.limit):
-            return k
-    return len(order)
+    packing: Packing
 
 
 class Puzzle:
@@ -118,37 +102,23 @@ class Puzzle:
     def __init__(self, buffers: Sequence[Buffer], forbidden: Sequence[Mapping[int, Forbidden]], past: History) -> None:
         self.buffers, self.forbidden = buffers, forbidden
         self.pieces = list(pieces_of(buffers, past, loosen(buffers, past)))
-        self.near = neighbours(self.pieces, forbidden)
-        self.sizes = [piece.body.nbytes for piece in self.pieces]
+        self.packer = Packer([piece.body.nbytes for piece in self.pieces], neighbours(self.pieces, forbidden))
+        self.births = sorted(range(len(self.pieces)), key=lambda k: self.pieces[k].born)
+        self.owners = [piece.owner for piece in self.pieces]
+        self.owned = [frozenset(k for k, owner in enumerate(self.owners) if owner == i) for i in range(len(buffers))]
 
-    def pack(self, ranks: Sequence[int], high: frozenset[int], size: int, limit: int, like: Packed | None) -> Packed:
-        """Puts each piece at the lowest free place, or if its buffer is in `high`, at the highest below `size`; gives
-        up beyond `limit`. Pieces that come first in `like` too keep their places."""
-        pieces, sizes, places = self.pieces, self.sizes, [-1] * len(self.pieces)
-        order = sorted(range(len(pieces)), key=lambda k: (ranks[pieces[k].owner], pieces[k].born))
-        start = 0 if like is None else kept(pieces, order, high, size, like)
-        if like is not None:
-            for i in order[:start]:
-                places[i] = like.places[i]
-        most = max((places[i] + sizes[i] for i in order[:start]), default=0)
-        for i in order[start:]:
-            taken = [(places[j] - top, places[j] - low) for j, low, top in self.near[i] if places[j] >= 0]
-            taken.sort()
-            place = highest(taken, size - sizes[i]) if pieces[i].owner in high else -1
-            places[i] = place if place >= 0 else lowest(taken)
-            most = max(most, places[i] + sizes[i])
-            if most > limit:
-                break
-        return Packed(most, places, list(ranks), high, order, size)
+    def order(self, ranks: Sequence[int]) -> list[int]:
+        """Pieces in the order in which they are packed."""
+        return sorted(self.births, key=lambda k: ranks[self.owners[k]])
 
     def starts(self, rigid: Packing) -> Iterator[tuple[list[int], frozenset[int]]]:
-        """Ranks to begin with: by size, by classes of sizes, and those of the packing of whole rings."""
-        sizes = [b.nbytes if not any(p.row >= 0 for p in self.pieces if p.owner == i) else b.row_bytes
-                 for i, b in enumerate(self.buffers)]  # fmt: skip
+        """Ranks to begin with, and buffers that go to the arena's other end: by size, by classes of sizes, and those of
+        the packing of whole rings."""
+        loose = {piece.owner for piece in self.pieces if piece.row >= 0}
+        sizes = [b.row_bytes if i in loose else b.nbytes for i, b in enumerate(self.buffers)]
         yield [-size for size in sizes], frozenset()
         yield [-(size // SIZE_CLASS) for size in sizes], frozenset()
-        yield [rigid.order.index(i) for i in range(len(sizes))], rigid.high
-        loose = {piece.owner for piece in self.pieces if piece.row >= 0}
+        yield [rigid.turns[i] for i in range(len(sizes))], rigid.high
         large = max(sizes) // 3
         yield [1 if i in loose else 0 if size > large else 2 for i, size in enumerate(sizes)], frozenset()
         firm = [i for i in range(len(sizes)) if i not in loose]
@@ -158,49 +128,54 @@ class Puzzle:
             ranks[firm[k]] = rank
         yield ranks, frozenset(firm[k] for k in found.high)
 
-    def solve(self, rigid: Packing, quick: bool) -> Packed:
+    def solve(self, rigid: Packing, quick: bool) -> Packing:
         """The smallest packing found, by local search from the best starts. Seed and number of steps are fixed."""
         steps, starts = (FEW_STEPS, 1) if quick else (SEARCH_STEPS, STARTS)
-        rng, most = random.Random(1), rigid.size
-        tried = [self.pack(ranks, high, most, 2 * most, None) for ranks, high in self.starts(rigid)]
-        tried.sort(key=lambda packed: packed.size)
-        best = tried[0]
-        for start in tried[:starts]:
-            current, idle = start, 0
+        rng = random.Random(1)
+        tried = [
+            Trial(ranks, self.packer.pack(self.order(ranks), "by rank", self.pieces_of(high), rigid.size))
+            for ranks, high in self.starts(rigid)
+        ]
+        tried.sort(key=lambda trial: trial.packing.size)
+        best = tried[0].packing
+        for current in tried[:starts]:
+            idle = 0
             for _ in range(min(steps, SEARCH_LIMIT // len(self.pieces))):
                 idle += 1
                 if idle > PATIENCE:
                     break
-                ranks, high = self.moved(rng, current)
-                found = self.pack(ranks, high, best.size - ALIGNMENT, current.size, current)
-                if found.size < current.size:
-                    idle = 0
-                if found.size <= current.size:
+                found = self.moved(rng, current, best.size - ALIGNMENT)
+                if found:
+                    idle = 0 if found.packing.size < current.packing.size else idle
                     current = found
-                if found.size < best.size:
-                    best = found
+                    best = min(best, found.packing, key=lambda packing: packing.size)
         return best
 
-    def moved(self, rng: random.Random, current: Packed) -> tuple[list[int], frozenset[int]]:
-        """One or two buffers get another rank, or go to the arena's other end."""
-        ranks, high = list(current.ranks), current.high
+    def pieces_of(self, buffers: Iterable[int]) -> frozenset[int]:
+        return frozenset(k for i in buffers for k in self.owned[i])
+
+    def moved(self, rng: random.Random, current: Trial, below: int) -> Trial | None:
+        """The packing if one or two buffers get another rank, or go to the arena's other end; None if it is larger."""
+        ranks, high, moved = list(current.ranks), current.packing.high, frozenset[int]()
         for _ in range(1 if rng.random() < 0.75 else 2):
-            chosen = self.chosen(rng, current)
+            chosen = self.chosen(rng, current.packing)
+            moved |= self.owned[chosen]
             if rng.random() < 0.4:
-                high = high ^ {chosen}
+                high = high ^ self.owned[chosen]
             else:
                 ranks[chosen] = ranks[rng.randrange(len(ranks))] + rng.choice((-1, 0, 1))
-        return ranks, high
+        found = self.packer.repack(current.packing, moved, self.order(ranks), high, below)
+        return Trial(ranks, found) if found else None
 
-    def chosen(self, rng: random.Random, current: Packed) -> int:
+    def chosen(self, rng: random.Random, current: Packing) -> int:
         """A buffer to move: often one at the arena's end, or one beside it: they decide."""
         if rng.random() < RANDOM_MOVES:
             return rng.randrange(len(self.buffers))
-        limit = current.size - 2 * ALIGNMENT
-        piece = rng.choice([i for i, place in enumerate(current.places) if place + self.sizes[i] > limit])
-        if self.near[piece] and rng.random() < BESIDE:
-            piece = rng.choice(self.near[piece])[0]
-        return self.pieces[piece].owner
+        limit, sizes = current.size - 2 * ALIGNMENT, self.packer.sizes
+        piece = rng.choice([i for i, place in enumerate(current.offsets) if place + sizes[i] > limit])
+        if self.packer.near[piece] and rng.random() < BESIDE:
+            piece = rng.choice(self.packer.near[piece])[0]
+        return self.owners[piece]
 
 
 def loose_packing(
@@ -216,7 +191,7 @@ def loose_packing(
     if found.size > rigid.size * (1 - LEAST_GAIN):
         return None
     rows: list[dict[int, int]] = [{} for _ in buffers]
-    for piece, place in zip(puzzle.pieces, found.places, strict=True):
+    for piece, place in zip(puzzle.pieces, found.offsets, strict=True):
         rows[piece.owner][piece.row] = place
     return tuple(put(b, places, past) for b, places in zip(buffers, rows, strict=True))
 

@@ -7,8 +7,9 @@ within dead input, in-place execution: all are distances that no interval forbid
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import add, itemgetter
 
 from .lifetimes import Buffer
 
@@ -19,6 +20,7 @@ SEARCH_LIMIT = 400_000_000  # steps times buffers to the third, so that large gr
 
 Interval = tuple[int, int]  # open: its ends are allowed
 Forbidden = tuple[Interval, ...]  # of (offset of the other buffer - own offset), rising, apart from each other
+Distance = tuple[int, int, int]  # another thing, and an open interval of its offset less one's own
 
 
 def union(intervals: Iterable[Interval]) -> Forbidden:
@@ -57,15 +59,82 @@ def collisions(own: Buffer, other: Buffer) -> Forbidden:
 
 @dataclass(frozen=True)
 class Packing:
-    offsets: tuple[int, ...]
+    offsets: Sequence[int]
     size: int
     name: str  # how it was found
-    order: tuple[int, ...] = ()  # in which buffers were put
+    order: Sequence[int] = ()  # in which things were put
+    turns: Sequence[int] = ()  # when each of them was
     high: frozenset[int] = frozenset()  # those that were put at the highest free place
     below: int = 0  # where that had to end
 
 
-def best_packing(buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]], quick: bool = False) -> Packing:
+@dataclass(frozen=True, eq=False)
+class Packer:
+    """Things that are put into an arena one by one."""
+
+    sizes: Sequence[int]
+    near: Sequence[Sequence[Distance]]  # for each thing: the distances at which it would collide with others
+
+    def pack(self, order: Sequence[int], name: str, high: frozenset[int] = frozenset(), below: int = 0) -> Packing:
+        """Puts each thing at the lowest free place, in the given order; those in `high` at the highest that ends
+        `below`."""
+        offsets, turns = [0] * len(order), turns_of(order)
+        self.put(offsets, order, turns, high, below, bytearray(b"\1" * len(order)), None)
+        return Packing(offsets, self.end(offsets), name, order, turns, high, below)
+
+    def repack(
+        self, like: Packing, moved: Collection[int], order: Sequence[int], high: frozenset[int], below: int
+    ) -> Packing | None:
+        """The same as `like` but for the things in `moved`, and what gives way to them; None if that is larger."""
+        turns, stale = turns_of(order), bytearray(len(order))
+        for i in moved:
+            stale[i] = 1
+            for j, _, _ in self.near[i]:
+                if (turns[j] < turns[i]) != (like.turns[j] < like.turns[i]):
+                    stale[j] = 1
+        for i in high if below != like.below else ():
+            stale[i] = 1
+        offsets = list(like.offsets)
+        if not self.put(offsets, order, turns, high, below, stale, like.size):
+            return None
+        return Packing(offsets, self.end(offsets), "local search", order, turns, high, below)
+
+    def put(
+        self, offsets: list[int], order: Sequence[int], turns: Sequence[int], high: frozenset[int], below: int,
+        stale: bytearray, limit: int | None,
+    ) -> bool:  # fmt: skip
+        """Puts what is `stale`, and what it makes so; gives up beyond `limit`."""
+        for i in order:
+            if not stale[i]:
+                continue
+            # The place of i relative to a placed j must avoid an interval, so free places begin at its ends.
+            turn, own = turns[i], self.sizes[i]
+            taken = [(offsets[j] - top, offsets[j] - low) for j, low, top in self.near[i] if turns[j] < turn]
+            place = highest(taken, below - own) if i in high else -1
+            if place < 0:
+                place = lowest(taken)
+            if limit is not None and place + own > limit:
+                return False
+            if place != offsets[i]:
+                offsets[i] = place
+                for j, _, _ in self.near[i]:
+                    stale[j] = 1
+        return True
+
+    def end(self, offsets: Sequence[int]) -> int:
+        return max(map(add, offsets, self.sizes))
+
+
+def turns_of(order: Sequence[int]) -> list[int]:
+    turns = [0] * len(order)
+    for turn, i in enumerate(order):
+        turns[i] = turn
+    return turns
+
+
+def best_packing(
+    buffers: Sequence[Buffer], forbidden: Sequence[Mapping[int, Forbidden]], quick: bool = False
+) -> Packing:
     """The smallest arena found, from several orders of packing."""
     if not buffers:
         return Packing((), 0, "nothing to pack")
@@ -77,95 +146,65 @@ def best_packing(buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbid
         "in order of death": sorted(indices, key=lambda i: (-buffers[i].last, -buffers[i].nbytes)),
         "longest lived first": sorted(indices, key=lambda i: (buffers[i].first - buffers[i].last, -buffers[i].nbytes)),
     }
-    tried = [(order, pack(order, buffers, forbidden, name)) for name, order in orders.items()]
-    tried.sort(key=lambda entry: entry[1].size)
-    best, rng = tried[0][1], random.Random(1)
-    for order, start in tried:
-        best = local_search(order, start, best, buffers, forbidden, rng, quick)
+    near = [[(j, low, top) for j, found in others.items() for low, top in found] for others in forbidden]
+    packer = Packer([b.nbytes for b in buffers], near)
+    starts = sorted((packer.pack(order, name) for name, order in orders.items()), key=lambda packing: packing.size)
+    best, rng = starts[0], random.Random(1)
+    for start in starts:
+        best = local_search(packer, start, best, rng, quick)
     return best
 
 
-def local_search(
-    order: list[int], current: Packing, best: Packing, buffers: Sequence[Buffer],
-    forbidden: Sequence[dict[int, Forbidden]], rng: random.Random, quick: bool,
-) -> Packing:  # fmt: skip
+def local_search(packer: Packer, current: Packing, best: Packing, rng: random.Random, quick: bool) -> Packing:
     """Moves single buffers within an order, or to the arena's other end, and returns the best packing seen.
 
     Half of the moves are of buffers at the arena's end, or of those beside them: they decide. Seed and number of steps
     are fixed, so that a model always gets the same plan.
     """
-    count, high, floor = len(order), frozenset[int](), max(b.nbytes for b in buffers)
+    sizes, count, floor = packer.sizes, len(packer.sizes), max(packer.sizes)
     idle = 0
     for _ in range(min(SEARCH_STEPS, SEARCH_LIMIT // count**3 + 1) if count > 1 else 0):
         idle += 1
         if best.size <= floor or idle > (IMPATIENCE if quick else PATIENCE):
             break
-        moved, new_order, new_high = rng.randrange(count), list(order), high
+        moved, order, high = rng.randrange(count), list(current.order), current.high
         if rng.random() < 0.3:
-            new_high = high ^ {moved}
+            high = high ^ {moved}
         else:
             if rng.random() < 0.5:
-                ends = [i for i in order if current.offsets[i] + buffers[i].nbytes > current.size - 2 * ALIGNMENT]
-                moved = rng.choice(ends)
-                beside = list(forbidden[moved])
+                limit = current.size - 2 * ALIGNMENT
+                moved = rng.choice([i for i in current.order if current.offsets[i] + sizes[i] > limit])
+                beside = list(dict.fromkeys(j for j, _, _ in packer.near[moved]))
                 moved = rng.choice(beside) if beside and rng.random() < 0.5 else moved
-            new_order.remove(moved)
-            new_order.insert(rng.randrange(count), moved)
-        found = pack(new_order, buffers, forbidden, "local search", new_high, best.size - ALIGNMENT, current)
-        idle = 0 if found.size < current.size else idle
-        if found.size <= current.size:
-            order, high, current = new_order, new_high, found
-        if found.size < best.size:
-            best = found
+            order.remove(moved)
+            order.insert(rng.randrange(count), moved)
+        found = packer.repack(current, (moved,), order, high, best.size - ALIGNMENT)
+        if found:
+            idle = 0 if found.size < current.size else idle
+            current = found
+            best = min(best, found, key=lambda packing: packing.size)
     return best
 
 
-def pack(
-    order: Sequence[int], buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]], name: str,
-    high: frozenset[int] = frozenset(), below: int = 0, like: Packing | None = None,
-) -> Packing:  # fmt: skip
-    """Puts each buffer at the lowest free place, in the given order; those in `high` at the highest that ends `below`.
-
-    Buffers that come first in `like` too keep their places; what becomes larger than that is given up.
-    """
-    same = 0 if like is None else alike(order, high, below, like)
-    offsets = {i: like.offsets[i] for i in order[:same]} if like else {}
-    for i in order[same:]:
-        # The place of i relative to a placed j must avoid an interval, so free places begin at its ends.
-        taken = sorted(
-            (offsets[j] - top, offsets[j] - low)
-            for j, intervals in forbidden[i].items()
-            if j in offsets
-            for low, top in intervals
-        )
-        place = highest(taken, below - buffers[i].nbytes) if i in high else -1
-        offsets[i] = place if place >= 0 else lowest(taken)
-        if like and offsets[i] + buffers[i].nbytes > like.size:
-            return Packing((), offsets[i] + buffers[i].nbytes, name)
-    most = max(offsets[i] + buffers[i].nbytes for i in order)
-    return Packing(tuple(offsets[i] for i in range(len(buffers))), most, name, tuple(order), high, below)
-
-
-def alike(order: Sequence[int], high: frozenset[int], below: int, like: Packing) -> int:
-    """How many buffers of an order come to lie where they do in another packing."""
-    for k, (i, other) in enumerate(zip(order, like.order, strict=True)):
-        if i != other or (i in high) != (i in like.high) or (i in high and below != like.below):
-            return k
-    return len(order)
-
-
-def lowest(taken: Sequence[Interval]) -> int:
+def lowest(taken: list[Interval]) -> int:
+    """The lowest place outside of all intervals."""
     place = 0
+    taken.sort()
     for start, end in taken:
-        if start < place < end:
+        if start >= place:
+            break
+        if place < end:
             place = -(-end // ALIGNMENT) * ALIGNMENT
     return place
 
 
-def highest(taken: Sequence[Interval], limit: int) -> int:
-    """The highest free place up to `limit`, or a negative number."""
+def highest(taken: list[Interval], limit: int) -> int:
+    """The highest one up to `limit`, or a negative number."""
     place = limit // ALIGNMENT * ALIGNMENT
-    for start, end in sorted(taken, key=lambda interval: -interval[1]):
-        if start < place < end:
+    taken.sort(key=itemgetter(1), reverse=True)
+    for start, end in taken:
+        if end <= place:
+            break
+        if start < place:
             place = start // ALIGNMENT * ALIGNMENT
     return place
