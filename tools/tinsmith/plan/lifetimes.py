@@ -112,11 +112,11 @@ def moments_of(task: Task, run: Run) -> Iterator[tuple[int, int]]:
 
 def note_moment(task: Task, first: int, end: int, now: int, rows: Mapping[str, Rows]) -> None:
     for read in task.reads:
-        source = rows[read.buffer]
+        source, windows = rows[read.buffer], read.windows[first:end]
         source.whole |= not read.aligned
-        windows = read.windows[first:end]
-        for row in range(min(low for low, _ in windows), max(high for _, high in windows) + 1):
-            source.dead[row] = now
+        low, high = windows[0] if len(windows) == 1 else (min(windows)[0], read.last(first, end))
+        if low <= high:
+            source.dead[low : high + 1] = [now] * (high + 1 - low)
     target = rows[task.buffer]
     for row in range(bisect_left(task.born, first), bisect_left(task.born, end)):
         target.born[row] = now
@@ -182,10 +182,10 @@ def stretches(rows: Rows, held: int) -> tuple[Stretch, ...]:
     return tuple(found)
 
 
-def peak(tasks: Sequence[Task], past: History) -> int:
-    """The most bytes that are alive at one moment: no packing can do with less."""
+def peak(tasks: Sequence[Task], past: History, but: Collection[str] = ()) -> int:
+    """The most bytes that are alive at one moment, not counting the buffers `but`."""
     change = [0] * (past.moments + 1)
-    for rows in past.rows.values():
+    for rows in (rows for name, rows in past.rows.items() if name not in but):
         for born, dead in zip(rows.born, rows.dead, strict=True):
             if born < 0:
                 continue

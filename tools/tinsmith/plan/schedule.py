@@ -49,7 +49,10 @@ class Flow:
 def schedule(flow: Flow, targets: Sequence[str]) -> list[Run]:
     """The runs that complete the buffers `targets`, one after the other."""
     producer = {task.buffer: task for task in flow.tasks}
-    taken = dict.fromkeys((task.buffer for task in flow.tasks), 0)  # steps
+    size = {task.buffer: flow.steps_a_call(task) for task in flow.tasks}
+    made = producer.keys() | set(flow.fed)
+    needs = {task.buffer: [read for read in task.reads if read.buffer in made] for task in flow.tasks}
+    taken = dict.fromkeys(producer, 0)  # steps
     fetched = dict.fromkeys(flow.fed, 0)  # rows
     runs: list[Run] = []
 
@@ -61,17 +64,33 @@ def schedule(flow: Flow, targets: Sequence[str]) -> list[Run]:
         task = producer.get(buffer)
         if task is None or row < 0:
             return
-        size = flow.steps_a_call(task)
         while taken[buffer] <= task.done[row]:
             first = taken[buffer]
-            end = min(task.steps, first + size)
-            for read in task.reads:
-                demand(
-                    read.buffer, flow.counts[read.buffer] - 1 if read.buffer in flow.whole else read.last(first, end)
-                )
+            end = min(task.steps, first + size[buffer])
+            for read in needs[buffer]:
+                whole = read.buffer in flow.whole
+                demand(read.buffer, flow.counts[read.buffer] - 1 if whole else read.last(first, end))
             runs.append(Run(task.node, first, end))
             taken[buffer] = end
 
     for target in targets:
         demand(target, flow.counts[target] - 1)
     return runs
+
+
+def run_count(flow: Flow, targets: Sequence[str]) -> int:
+    """How many runs `schedule` returns, which is known without their order."""
+    last = {target: flow.counts[target] - 1 for target in targets}  # row that is demanded of each buffer
+    runs = 0
+    for task in reversed(flow.tasks):
+        row = last.get(task.buffer, -1)
+        if row < 0:
+            continue
+        size = flow.steps_a_call(task)
+        calls = task.done[row] // size + 1
+        runs += calls
+        for read in task.reads:
+            whole = read.buffer in flow.whole
+            wanted = flow.counts[read.buffer] - 1 if whole else read.last(0, min(task.steps, calls * size))
+            last[read.buffer] = max(last.get(read.buffer, -1), wanted)
+    return runs + sum(last.get(name, -1) + 1 for name in flow.fed)

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 
 from .. import ops
 from ..graph import Graph
@@ -33,7 +34,7 @@ class Read:
 
     def last(self, first: int, end: int) -> int:
         """The highest row that steps [first, end) need; -1 if they need none."""
-        return max(high for _, high in self.windows[first:end])
+        return max(self.windows[first:end], key=itemgetter(1))[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ class Task:
     done: tuple[int, ...]  # the step after which it is complete
     exact: bool  # whether a row of output is only written when no row before its window is needed any more
 
-    @property
+    @cached_property
     def steps(self) -> int:
         return self.op.step_count(self.call)
 
