@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import add, itemgetter
+from operator import itemgetter
 
 from .lifetimes import Buffer
 
@@ -122,7 +122,7 @@ class Packer:
         return True
 
     def end(self, offsets: Sequence[int]) -> int:
-        return max(map(add, offsets, self.sizes))
+        return max(place + own for place, own in zip(offsets, self.sizes, strict=True))
 
 
 def turns_of(order: Sequence[int]) -> list[int]:

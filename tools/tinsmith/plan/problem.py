@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
@@ -55,6 +55,7 @@ class Problem:
     pixels: int  # of output that a call should compute at least
     lean: frozenset[int] = frozenset()  # nodes whose kernels may be slower for the sake of their scratch
     known: dict[tuple[int, int], Segment] = field(default_factory=dict)  # between two points
+    plans: dict[tuple[Cuts, bool, bool], Plan] = field(default_factory=dict)  # see `packed`
 
     @cached_property
     def roots(self) -> Mapping[str, str]:
@@ -105,9 +106,11 @@ class Problem:
             return forms.lean if lean else forms.streamed
         return forms.lean if lean else forms.layer
 
-    def with_lean(self, nodes: Iterable[int]) -> Problem:
-        """The same with other lean nodes."""
-        other = replace(self, lean=frozenset(nodes), known={})
+    def but(self, pixels: int | None = None, lean: Iterable[int] | None = None) -> Problem:
+        """The same with other pixels a call or other lean nodes."""
+        other = Problem(
+            self.graph, self.kernels, self.fed, pixels or self.pixels, self.lean if lean is None else frozenset(lean)
+        )
         other.__dict__.update({name: getattr(self, name) for name in ("roots", "sizes", "counts", "forms", "points")})
         return other
 
@@ -209,13 +212,16 @@ class Problem:
         """What layers without any rows take at least."""
         return max((self.layer_bytes(forms.layer) for forms in self.forms), default=0)
 
-    def layers(self) -> Flow:
-        """The way without any rows."""
-        return self.flow_of(0, len(self.forms), set(self.counts))
+    def layers(self) -> Plan:
+        """The plan without any rows."""
+        return self.place(self.flow_of(0, len(self.forms), set(self.counts)))
+
+    def packed(self, cuts: Cuts, tables: bool, quick: bool = False) -> Plan:
+        """The plan with these cuts; `quick`: without much search for a packing."""
+        key = cuts, tables, quick
+        if key not in self.plans:
+            self.plans[key] = self.place(self.flow(cuts), tables, quick)
+        return self.plans[key]
 
     def place(self, flow: Flow, tables: bool = False, quick: bool = False) -> Plan:
         return place(self.graph, self.roots, self.kernels, flow, tables, quick)
-
-    def hurried(self, cuts: Cuts, tables: bool) -> int:
-        """Bytes of arena with these cuts, without much search for a packing."""
-        return self.place(self.flow(cuts), tables, quick=True).arena_bytes

@@ -56,15 +56,17 @@ def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
     """
     fed = tuple(graph.inputs) if wish.fed else ()
     best: Plan | None = None
+    whole = Problem(graph, kernels, fed, 1)
+    problems = {rung.pixels or 1: whole.but(rung.pixels or 1) for rung in wish.ladder}
     for rung in wish.ladder if wish.ram is not None else reversed(wish.ladder):
-        problem = Problem(graph, kernels, fed, rung.pixels or 1)
+        problem = problems[rung.pixels or 1]
         if rung.pace > 1:
             found = [lean_plan(problem, rung.pace)]
         elif rung.pixels is None:
             hopeless = fed or (best and problem.least_layers > best.arena_bytes)
-            found = [problem.place(problem.layers())] if not hopeless else []
+            found = [problem.layers()] if not hopeless else []
         else:
-            found = [problem.place(problem.flow(best_cuts(problem, rung.tables)[1]), rung.tables)]
+            found = [problem.packed(best_cuts(problem, rung.tables)[1], rung.tables)]
         both = [*([best] if best else []), *found]
         best = min(both, key=lambda plan: (plan.arena_bytes, len(plan.runs)), default=None)
         if best and wish.ram is not None and best.arena_bytes <= wish.ram:
@@ -84,7 +86,7 @@ def best_cuts(problem: Problem, tables: bool) -> tuple[int, Cuts]:
     in a hurry."""
     limits = [int(problem.least_peak * slack) for slack in SLACK]
     ways = dict.fromkeys(tuple(problem.cuts(limit, few)) for limit in limits for few in Few)
-    sizes = {cuts: problem.hurried(cuts, tables) for cuts in ways}
+    sizes = {cuts: problem.packed(cuts, tables, quick=True).arena_bytes for cuts in ways}
     small = [cuts for cuts, size in sizes.items() if size <= min(sizes.values()) * ALIKE]
     found = min(small, key=lambda cuts: sum(problem.calls[ends] for ends in pairwise((0, *cuts))))
     return sizes[found], found
@@ -95,20 +97,20 @@ def lean_plan(problem: Problem, pace: float) -> Plan:
     size, cuts = best_cuts(problem, tables=True)
     able = [forms for forms in problem.forms if forms.lean is not forms.streamed and forms.lean.op.pace <= pace]
     if able and len(problem.forms) <= MANY:
-        lean = problem.with_lean(forms.layer.node for forms in able)
+        lean = problem.but(lean=[forms.layer.node for forms in able])
         if lean.least_peak * ALIKE < size:
             lean_size, lean_cuts = best_cuts(lean, tables=True)
             if lean_size * ALIKE < size:
                 cuts, problem = lean_cuts, less_lean(lean, lean_cuts, int(lean_size * ROOM))
-    return problem.place(problem.flow(cuts), tables=True)
+    return problem.packed(cuts, tables=True)
 
 
 def less_lean(problem: Problem, cuts: Cuts, limit: int) -> Problem:
     """The same with fewer lean nodes, if it still takes at most `limit` bytes."""
     worst = max(problem.segment(low, high).peak for low, high in pairwise((0, *cuts)))
     for share in SPARE:
-        fewer = problem.with_lean(needed_lean(problem, cuts, int(worst * share)))
-        if fewer.lean == problem.lean or fewer.hurried(cuts, tables=True) <= limit:
+        fewer = problem.but(lean=needed_lean(problem, cuts, int(worst * share)))
+        if fewer.lean == problem.lean or fewer.packed(cuts, tables=True, quick=True).arena_bytes <= limit:
             return fewer
     return problem
 
@@ -121,7 +123,7 @@ def needed_lean(problem: Problem, cuts: Cuts, limit: int) -> frozenset[int]:
     for low, high in pairwise((0, *cuts)):
         inside = [forms.layer for forms in problem.forms[problem.points[low][0] : problem.points[high][0]]]
         for task in sorted(inside, key=lambda task: -task.op.effort(task.call)):
-            fewer = problem.with_lean(problem.lean - {task.node})
+            fewer = problem.but(lean=problem.lean - {task.node})
             if task.node in problem.lean and fewer.segment(low, high).peak <= limit:
                 problem = fewer
     return problem.lean
