@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from tinsmith.passes import lower
 from tinsmith.pipeline import kernels_for, runner, written
 from tinsmith.plan import SCRATCH, TABLES_MACRO, Plan, lifetimes, loose, packing, place, plan
 from tinsmith.plan.audit import Overwritten, audit
+from tinsmith.plan.problem import Problem
+from tinsmith.plan.schedule import run_count, schedule
 
 GRAPHS = 60
 MANY = 300  # for each way of planning
@@ -313,6 +316,17 @@ def test_rows_that_make_a_ring_need_no_table() -> None:
     table = loose.put(buffer, {0: 40, 1: 60, 2: 44}, past)
     assert (table.offset, table.places[:3], table.end, table.nbytes) == (40, (0, 20, 4), 68, 16)
     assert {(s.start, s.moments) for s in table.stretches} == {(0, 0b11), (20, 0b110), (4, 0b1100)}
+
+
+@pytest.mark.parametrize("pixels", [1, 20])
+def test_runs_are_counted_without_a_schedule(pixels: int) -> None:
+    for seed in range(12):
+        graph = lower(random_graph(np.random.default_rng(seed), 8))
+        fed = tuple(graph.inputs) if len(graph.inputs) == 1 else ()
+        problem = Problem(graph, ops.choose(graph, ()), fed, pixels)
+        for low, high in combinations(range(len(problem.points)), 2):
+            flow, goals = problem.between(low, high)
+            assert run_count(flow, goals) == len(schedule(flow, goals))
 
 
 @pytest.mark.parametrize("way", ["layers", "rows", "fed"])

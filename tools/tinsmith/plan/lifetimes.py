@@ -9,6 +9,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, reduce
+from operator import or_
 
 from .schedule import FEED, Run
 from .tasks import Task
@@ -44,6 +46,11 @@ class Buffer:
     def nbytes(self) -> int:
         """Bytes of the rows that are held at a time."""
         return self.rows * self.row_bytes
+
+    @cached_property
+    def moments(self) -> int:
+        """All moments at which some of it is alive: a set of bits."""
+        return reduce(or_, (stretch.moments for stretch in self.stretches), 0)
 
     @property
     def end(self) -> int:

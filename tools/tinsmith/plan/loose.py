@@ -46,8 +46,7 @@ def loosen(buffers: Sequence[Buffer], past: History) -> set[int]:
 def pieces_of(buffers: Sequence[Buffer], past: History, loose: set[int]) -> Iterator[Piece]:
     for i, buffer in enumerate(buffers):
         if i not in loose:
-            moments = ever(buffer)
-            yield Piece(i, -1, (moments & -moments).bit_length(), buffer)
+            yield Piece(i, -1, (buffer.moments & -buffer.moments).bit_length(), buffer)
             continue
         rows = past.rows[buffer.name]
         for row, (born, dead) in enumerate(zip(rows.born, rows.dead, strict=True)):
@@ -56,17 +55,9 @@ def pieces_of(buffers: Sequence[Buffer], past: History, loose: set[int]) -> Iter
                 yield Piece(i, row, born + 1, replace(buffer, rows=1, stretches=(stretch,)))
 
 
-def ever(buffer: Buffer) -> int:
-    """All moments at which some of a buffer is alive."""
-    moments = 0
-    for stretch in buffer.stretches:
-        moments |= stretch.moments
-    return moments
-
-
 def neighbours(pieces: Sequence[Piece], forbidden: Sequence[Mapping[int, Forbidden]]) -> list[list[Distance]]:
     """For each piece: the distances at which it would collide with others that are alive at the same time."""
-    moments = [ever(piece.body) for piece in pieces]
+    moments = [piece.body.moments for piece in pieces]
     found: list[list[Distance]] = [[] for _ in pieces]
     for i, own in enumerate(pieces):
         for j in range(i):

@@ -45,13 +45,12 @@ def negative(intervals: Forbidden) -> Forbidden:
 
 def collisions(own: Buffer, other: Buffer) -> Forbidden:
     """Distances at which stretches of both that are alive together would meet."""
-    ever = 0
-    for b in other.stretches:
-        ever |= b.moments
+    if not own.moments & other.moments:
+        return ()
     return union(
         (a.start - b.end, a.end - b.start)
         for a in own.stretches
-        if a.moments & ever
+        if a.moments & other.moments
         for b in other.stretches
         if a.moments & b.moments
     )
