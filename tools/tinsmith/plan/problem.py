@@ -132,7 +132,7 @@ class Problem:
 
     def measured(self, low: int, high: int) -> Segment:
         flow, targets = self.between(low, high)
-        if high - low == 1 and flow.is_layer(flow.tasks[0]):
+        if len(flow.tasks) == 1 and flow.is_layer(flow.tasks[0]):
             return Segment(self.layer_bytes(flow.tasks[0]))
         given, target = self.given(low), targets[-1:]
         past = history(flow.tasks, schedule(flow, targets), self.sizes, given, target, flow.fed)
@@ -177,7 +177,7 @@ class Problem:
     def floor(self, low: int, high: int) -> int:
         """Bytes that a segment takes in any case: its ends, and what shorter ones of its nodes take without theirs."""
         if high - low == 1:
-            return 0
+            return 0  # there are no shorter ones
         ends = [self.sizes[name] for name in (*self.given(low), self.points[high][1])]
         known = self.known
         heads = (known[low, end].head for end in range(low + 1, high) if (low, end) in known)
