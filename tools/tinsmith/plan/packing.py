@@ -67,8 +67,19 @@ class Packing:
 
 def best_packing(buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]], quick: bool = False) -> Packing:
     """The smallest arena found, from several orders of packing."""
+    tried = simple_packings(buffers, forbidden)
+    best, rng = tried[0][1], random.Random(1)
+    for order, start in tried if buffers else ():
+        best = local_search(order, start, best, buffers, forbidden, rng, quick)
+    return best
+
+
+def simple_packings(
+    buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]]
+) -> list[tuple[list[int], Packing]]:
+    """Orders and the packings that they give at once, the smallest first."""
     if not buffers:
-        return Packing((), 0, "nothing to pack")
+        return [([], Packing((), 0, "nothing to pack"))]
     indices = range(len(buffers))
     orders = {
         "largest first": sorted(indices, key=lambda i: (-buffers[i].nbytes, buffers[i].first)),
@@ -78,11 +89,7 @@ def best_packing(buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbid
         "longest lived first": sorted(indices, key=lambda i: (buffers[i].first - buffers[i].last, -buffers[i].nbytes)),
     }
     tried = [(order, pack(order, buffers, forbidden, name)) for name, order in orders.items()]
-    tried.sort(key=lambda entry: entry[1].size)
-    best, rng = tried[0][1], random.Random(1)
-    for order, start in tried:
-        best = local_search(order, start, best, buffers, forbidden, rng, quick)
-    return best
+    return sorted(tried, key=lambda entry: entry[1].size)
 
 
 def local_search(

@@ -18,6 +18,7 @@ from ..graph import Graph
 from ..ops import Op
 from . import Plan
 from .lifetimes import history, peak
+from .memories import Room
 from .place import place
 from .schedule import Flow, schedule
 from .tasks import Forms, Task, find_roots, forms, sizes_of
@@ -51,6 +52,7 @@ class Wish:
     pixels: int | None = None  # as in Rung
     ram: int | None = None  # most bytes of arena: the planner gives up as little speed for them as it can
     fed: bool = False  # whether the model's input comes row by row
+    rooms: tuple[Room, ...] = ()  # several memories, the fastest first
 
     @property
     def ladder(self) -> list[Rung]:
@@ -86,6 +88,7 @@ class Problem:
     fed: tuple[str, ...]  # inputs that come row by row
     pixels: int  # of output that a call should compute at least
     lean: frozenset[int] = frozenset()  # nodes whose kernels may be slower for the sake of their scratch
+    rooms: tuple[Room, ...] = ()  # if there are several memories
 
     @cached_property
     def roots(self) -> Mapping[str, str]:
@@ -216,7 +219,7 @@ class Problem:
         return self.flow_of(0, len(self.forms), set(self.counts))
 
     def place(self, flow: Flow, tables: bool = False, quick: bool = False) -> Plan:
-        return place(self.graph, self.roots, self.kernels, flow, tables, quick)
+        return place(self.graph, self.roots, self.kernels, flow, tables, quick, self.rooms)
 
     def calls(self, cuts: Cuts) -> int:
         """How many calls of kernels these cuts make."""
@@ -233,6 +236,8 @@ def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
     Raises BudgetMissed if none does.
     """
     fed = tuple(graph.inputs) if wish.fed else ()
+    if wish.rooms:
+        return search_rooms(graph, kernels, wish, fed)
     best: Plan | None = None
     for rung in wish.ladder if wish.ram is not None else reversed(wish.ladder):
         problem = Problem(graph, kernels, fed, rung.pixels or 1)
@@ -255,6 +260,35 @@ def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
             best.arena_bytes,
         )
     return best
+
+
+def search_rooms(graph: Graph, kernels: Mapping[str, Op], wish: Wish, fed: tuple[str, ...]) -> Plan:
+    """Of the plans that several memories can hold, the one with the largest share of its traffic in the fastest.
+
+    Plans that give up speed are tried only if none else fits. Raises BudgetMissed if none does.
+    """
+
+    def planned(pixels: int | None) -> Plan:
+        one = Problem(graph, kernels, fed, pixels or 1)
+        flow = one.layers() if pixels is None else one.flow(best_cuts(one, tables=False)[1])
+        return replace(one, rooms=wish.rooms).place(flow)
+
+    missed: list[Plan] = []
+    usual = [rung.pixels for rung in wish.ladder]
+    steps: list[list[int | None]] = [usual]
+    steps += [[pixels] for pixels in BUDGET_PIXELS]
+    for step in steps:
+        plans = [planned(pixels) for pixels in step if pixels is not None or not fed]
+        fitting = [plan for plan in plans if plan.lacking == 0]
+        if fitting:
+            return max(fitting, key=lambda plan: plan.traffic_shares[0])
+        missed += plans
+    least = min(missed, key=lambda plan: plan.lacking)
+    lacking = next(memory for memory in least.memories if memory.over)
+    raise BudgetMissed(
+        f"{graph.name} needs {lacking.nbytes:,} bytes of the memory {lacking.room.name!r}, {lacking.over:,} more than "
+        f"its {lacking.room.nbytes:,}", lacking.nbytes,
+    )  # fmt: skip
 
 
 def best_cuts(problem: Problem, tables: bool) -> tuple[int, Cuts]:
