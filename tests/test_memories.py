@@ -45,13 +45,9 @@ def rooms(*sizes: int) -> tuple[Room, ...]:
 
 
 def spread_out(graph: Graph, pixels: int | None) -> Plan:
-    """A plan in a fast memory that is too small for all of it, one that is half as large, and one without bounds."""
-    size = plan(graph, pixels=pixels).arena_bytes
-    fast = max(64, size // 2)
-    try:
-        return plan(graph, pixels=pixels, rooms=rooms(fast, fast // 2, 1 << 20))
-    except BudgetMissed:  # sums of pixels alone may be larger
-        return plan(graph, pixels=pixels, rooms=rooms(4 * size + 64, fast // 2, 1 << 20))
+    """A plan in a fast memory that is too small for all of it, one that is smaller yet, and one without bounds."""
+    fast = max(64, plan(graph, pixels=pixels).arena_bytes // 2)
+    return plan(graph, pixels=pixels, rooms=rooms(fast, fast // 2, 1 << 20))
 
 
 def lowered(count: int, seed: int) -> list[Graph]:
@@ -112,16 +108,16 @@ def block(name: str, nbytes: int) -> Buffer:
     return Buffer(name, 1, nbytes, (Stretch(0, nbytes, 1),), 0, 0)
 
 
-def test_the_hottest_come_first_and_scratch_in_any_case() -> None:
+def test_the_hottest_come_first() -> None:
     """All are alive at once. The third is used more than the second, but is larger, too."""
     buffers = [block("cold", 40), block("warm", 40), block("large", 200), block("scratch of x", 24)]
     apart = packing.collisions
     forbidden = [{j: apart(a, b) for j, b in enumerate(buffers) if a is not b} for a in buffers]
-    heat = {"cold": 40, "warm": 400, "large": 600}
-    assert hottest([0, 1, 2, 3], buffers, forbidden, heat, 72, first=True) == [3, 1]
-    assert hottest([0, 1, 2, 3], buffers, forbidden, heat, 264, first=True) == [3, 1, 2]
-    assert hottest([0, 1, 2, 3], buffers, forbidden, heat, 304, first=True) == [0, 1, 2, 3]
-    assert hottest([0, 1, 2], buffers, forbidden, heat, 80, first=False) == [1, 0]
+    heat = {"cold": 40, "warm": 400, "large": 600, "scratch of x": 4800}
+    assert hottest([0, 1, 2, 3], buffers, forbidden, heat, 72) == [3, 1]
+    assert hottest([0, 1, 2, 3], buffers, forbidden, heat, 264) == [3, 1, 2]
+    assert hottest([0, 1, 2, 3], buffers, forbidden, heat, 304) == [0, 1, 2, 3]
+    assert hottest([0, 1, 2], buffers, forbidden, heat, 80) == [1, 0]
 
 
 def test_traffic_counts_windows_as_often_as_steps_need_them() -> None:
@@ -147,8 +143,8 @@ def compiled(graph: Graph, target: str, optimize: str, sizes: tuple[int, ...], f
 @pytest.mark.parametrize("optimize", ["speed", "balanced"])
 def test_each_target_computes_the_same_in_two_memories(target: str, optimize: str) -> None:
     """Nothing is written beside any of them: they have guards of their own in the emulator."""
-    made = compile_model(DIGITS, targets.load(target), optimize=optimize, rooms=rooms(1400, 1 << 16))
-    assert made.plan.traffic_shares[1] > 0.1
+    made = compile_model(DIGITS, targets.load(target), optimize=optimize, rooms=rooms(700, 1 << 16))
+    assert min(made.plan.traffic_shares) > 0.1
     assert verify(made, samples=6).passed
 
 
@@ -156,7 +152,7 @@ def test_each_target_computes_the_same_in_two_memories(target: str, optimize: st
 @pytest.mark.parametrize("target", ["host", "cortex-m4", "rv32imc"])
 def test_three_memories_and_an_input_by_rows(target: str) -> None:
     graph = residual()
-    made = compiled(graph, target, "balanced", (900, 400, 1 << 16), feed_rows=True)
+    made = compiled(graph, target, "balanced", (300, 700, 1 << 16), feed_rows=True)
     assert len({made.plan.memory_of(b.offset) for b in made.plan.buffers}) == 3
     rng = np.random.default_rng(6)
     samples: list[list[Array]] = [[rng.integers(-128, 128, (1, 9, 8, 4)).astype(np.int8)] for _ in range(4)]
@@ -167,7 +163,7 @@ def test_three_memories_and_an_input_by_rows(target: str) -> None:
 
 
 def test_each_memory_is_checked_when_a_model_is_opened(tmp_path: Path) -> None:
-    made = compile_model(DIGITS, targets.load("host"), rooms=rooms(1400, 1 << 16))
+    made = compile_model(DIGITS, targets.load("host"), rooms=rooms(700, 1 << 16))
     device = HostRunner(made, build_model(made, tmp_path))
     fast, slow = (m.nbytes for m in made.plan.memories)
     memory = (ctypes.c_uint64 * 4096)()
@@ -200,11 +196,11 @@ def command(*arguments: object) -> Any:
 
 
 def test_the_header_and_the_report_name_the_memories(tmp_path: Path) -> None:
-    done = command("compile", DIGITS, "--memory", "fast=1400, slow=64K", "--out", tmp_path, "--json")
+    done = command("compile", DIGITS, "--memory", "fast=700, slow=64K", "--out", tmp_path, "--json")
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
-    assert set(report["memories"]) == {"fast", "slow"} and report["memories"]["fast"] <= 1400
-    assert report["budget"]["memories"] == {"fast": 1400, "slow": 65536} and report["budget"]["fits"]
+    assert set(report["memories"]) == {"fast", "slow"} and report["memories"]["fast"] <= 700
+    assert report["budget"]["memories"] == {"fast": 700, "slow": 65536} and report["budget"]["fits"]
     header = (tmp_path / "digits.h").read_text()
     for name, nbytes in report["memories"].items():
         assert f"#define DIGITS_{name.upper()}_BYTES {nbytes} " in header
@@ -216,7 +212,7 @@ def test_the_header_and_the_report_name_the_memories(tmp_path: Path) -> None:
 
 def test_the_plan_shows_the_memories(tmp_path: Path) -> None:
     picture = tmp_path / "plan.svg"
-    done = command("plan", DIGITS, "--memory", "fast=1400,slow=64K", "--out", picture)
+    done = command("plan", DIGITS, "--memory", "fast=700,slow=64K", "--out", picture)
     assert done.exit_code == 0, done.output
     assert "fast, from 0 on:" in done.stdout and "of the traffic" in done.stdout
     assert "slow, " in picture.read_text() and "begins here" in picture.read_text()
@@ -255,5 +251,4 @@ def test_a_plan_that_lacks_room_says_how_much() -> None:
     with pytest.raises(BudgetMissed) as missed:
         plan(lower(residual()), rooms=rooms(64, 64))
     assert missed.value.needed > 64
-    found = plan(lower(residual()), rooms=rooms(64, missed.value.needed))
-    assert found.lacking == 0
+    assert plan(lower(residual()), rooms=rooms(64, missed.value.needed)).lacking == 0

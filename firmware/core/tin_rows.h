@@ -48,6 +48,12 @@ static inline const uint8_t *tin_at(const uint8_t *arena, uint32_t place)
     return memory + (TIN_MEMORIES ? place % TIN_MEMORY_SPAN : place);
 }
 
+/* The same for what is to be written. */
+static inline uint8_t *tin_room(uint8_t *arena, uint32_t place)
+{
+    return (uint8_t *)tin_at(arena, place);
+}
+
 /* Bytes from the start of the arena to a row that a table tells. */
 static inline uint32_t tin_row_place(const tin_rows *t, int32_t row)
 {
@@ -64,7 +70,7 @@ static inline const uint8_t *tin_row(const tin_rows *t, const uint8_t *arena, in
 static inline uint8_t *tin_row_out(const tin_rows *t, uint8_t *arena, int32_t row)
 {
     if (TIN_ROW_TABLES && t->constant) return arena + tin_row_place(t, row);
-    return (uint8_t *)tin_at(arena, t->offset) + (row < t->count ? row : row % t->count) * t->stride;
+    return tin_room(arena, t->offset) + (row < t->count ? row : row % t->count) * t->stride;
 }
 
 #endif /* TIN_ROWS_H */

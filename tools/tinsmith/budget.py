@@ -40,7 +40,7 @@ class Budget:
 
     @property
     def stated(self) -> bool:
-        return self.ram is not None or self.flash is not None
+        return self.ram is not None or self.flash is not None or bool(self.rooms)
 
     @classmethod
     def of(cls, ram: str | None = None, flash: str | None = None, memory: str | None = None) -> Budget:

@@ -30,7 +30,7 @@ def memories(out: Console, compiled: Compiled) -> None:
     plan = compiled.plan
     for memory, share in zip(plan.memories, plan.traffic_shares, strict=True):
         left = against(memory.nbytes, memory.room.nbytes)
-        out.print(f"{compiled.name}: {memory.room.name} {left}; {share:.0%} of the traffic of tensors", soft_wrap=True)
+        out.print(f"{compiled.name}: {memory.room.name} {left}; {share:.0%} of the traffic", soft_wrap=True)
 
 
 def flash(out: Console, found: Outcome) -> None:

@@ -84,7 +84,7 @@ def memory_entries(plan: Plan, model: str) -> list[dict[str, Any]]:
     return [
         {
             "name": m.room.name, "macro": f"{model}_{m.room.name}".upper(), "bytes": m.nbytes,
-            "note": f"of {m.room.nbytes:,}; {share:.0%} of the traffic of tensors",
+            "note": f"of {m.room.nbytes:,}; {share:.0%} of the traffic",
         }
         for m, share in zip(plan.memories, plan.traffic_shares, strict=True)
     ]  # fmt: skip
@@ -118,9 +118,9 @@ def node_entry(plan: Plan, node: Node, index: int, arrays: Arrays) -> dict[str, 
     source = f"{name}_in" if separate else views[0] if op.runtime_arity == 1 else "{ " + ", ".join(views) + " }"
     fields = [f".in = {source}", f".out = {rows_of(plan, call, op, call.y, arrays)}"]
     if op.needs_scratch:
-        fields.append(f".scratch = {plan.scratch_offset(node) if op.scratch_bytes(call) else 0}")
+        fields.append(f".scratch = {plan.c_place(plan.scratch_offset(node)) if op.scratch_bytes(call) else 0}")
     if op.needs_state:
-        fields.append(f".state = {plan.state_offset(node)}")
+        fields.append(f".state = {plan.c_place(plan.state_offset(node))}")
     params = op.params(call)
     for field_name, ctype, text in c_fields(type(params)):
         value = getattr(params, field_name)

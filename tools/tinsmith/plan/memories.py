@@ -53,8 +53,8 @@ def traffic(
 ) -> dict[str, int]:
     """Buffer -> bytes that the calls of one inference read and write in it: for each step, the rows that it needs.
 
-    What a step reads more than once counts once. `sizes`: (rows, bytes a row) of each tensor that is no view; `roots`:
-    tensor -> the buffer that holds it.
+    What a step reads more than once counts once; scratch and sums count twice, as they are written and read. `sizes`:
+    (rows, bytes a row) of each tensor that is no view; `roots`: tensor -> the buffer that holds it.
     """
     found = dict.fromkeys(roots.values(), 0)
     for run in runs:
@@ -65,6 +65,10 @@ def traffic(
             rows = sum(high - low + 1 for low, high in read.windows[run.first : run.end])
             found[roots[read.buffer]] += rows * sizes[read.buffer][1]
         found[roots[task.buffer]] += len(task.completed(run.first, run.end)) * sizes[task.buffer][1]
+        for kind, nbytes in ((SCRATCH, task.scratch_bytes), (STATE, task.state_bytes)):
+            if nbytes:
+                name = kind + task.call.y.name
+                found[name] = found.get(name, 0) + 2 * nbytes * (run.end - run.first)
     return found
 
 
@@ -73,7 +77,7 @@ def spread(
 ) -> tuple[list[int], tuple[Memory, ...]]:
     """An address for each buffer, and what each memory then takes; the last one may be too small for it.
 
-    `heat` is what `traffic` says. Scratch and sums lie in the first memory, as kernels find them without a detour.
+    `heat` is what `traffic` says.
     """
     addresses = [0] * len(buffers)
     memories: list[Memory] = []
@@ -81,7 +85,8 @@ def spread(
     for number, room in enumerate(rooms):
         reserved = ADDRESS_BYTES * (len(rooms) - 1) if number == 0 else 0
         last = number == len(rooms) - 1
-        chosen = left if last else hottest(left, buffers, forbidden, heat, room.nbytes - reserved, number == 0)
+        limit = room.nbytes // ALIGNMENT * ALIGNMENT - reserved
+        chosen = left if last else hottest(left, buffers, forbidden, heat, limit)
         found = best_packing([buffers[i] for i in chosen], among(forbidden, chosen))
         for i, offset in zip(chosen, found.offsets, strict=True):
             addresses[i] = start + reserved + offset
@@ -95,22 +100,17 @@ def spread(
 
 def hottest(
     left: Sequence[int], buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]], heat: Mapping[str, int],
-    limit: int, first: bool,
+    limit: int,
 ) -> list[int]:  # fmt: skip
-    """Those of the buffers `left` that a memory of `limit` bytes holds: the most traffic for each byte comes first.
-
-    The `first` memory holds scratch and sums in any case.
-    """
+    """Those of the buffers `left` that a memory of `limit` bytes holds: the most traffic for each byte comes first."""
 
     def fits(chosen: Sequence[int]) -> bool:
         return simple_packings([buffers[i] for i in chosen], among(forbidden, chosen))[0][1].size <= limit
 
-    pinned = [i for i in left if first and buffers[i].name.startswith((SCRATCH, STATE))]
-    others = [i for i in left if i not in set(pinned)]
     if best_packing([buffers[i] for i in left], among(forbidden, left)).size <= limit:
         return list(left)
-    chosen = pinned
-    for i in sorted(others, key=lambda i: (-heat[buffers[i].name] / buffers[i].nbytes, i)):
+    chosen: list[int] = []
+    for i in sorted(left, key=lambda i: (-heat[buffers[i].name] / buffers[i].nbytes, i)):
         if fits([*chosen, i]):
             chosen = [*chosen, i]
     return chosen

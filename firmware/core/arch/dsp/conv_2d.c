@@ -70,7 +70,7 @@ static void conv_place(const tin_conv_2d_dsp_params *p, uint8_t *arena, tin_dsp_
         w->step[i] = down * p->in.stride - run;
         return;
     }
-    int8_t *made = (int8_t *)arena + p->scratch + TIN_DSP_PIXELS * 4 * p->words + i * w->rows * run;
+    int8_t *made = (int8_t *)tin_room(arena, p->scratch) + TIN_DSP_PIXELS * 4 * p->words + i * w->rows * run;
     w->from[i] = made;
     w->step[i] = 0;
     conv_make(p, arena, made, w->rows, y, x);
@@ -124,7 +124,7 @@ static void conv_next(const tin_conv_2d_dsp_params *p, conv_pixel *at)
 /* The windows of a block; the last of the pixels that exist stands in for those that do not. */
 static void conv_gather(const tin_conv_2d_dsp_params *p, uint8_t *arena, conv_state *s)
 {
-    uint32_t *to = (uint32_t *)(void *)(arena + p->scratch);
+    uint32_t *to = (uint32_t *)(void *)tin_room(arena, p->scratch);
     conv_pixel pixels[TIN_DSP_PIXELS];
     if (s->at.column == p->out_w) {
         s->at.column--;
@@ -151,7 +151,7 @@ static void conv_gather(const tin_conv_2d_dsp_params *p, uint8_t *arena, conv_st
 /* The same for windows of one pixel that lie one behind the other. */
 static void conv_gather_linear(const tin_conv_2d_dsp_params *p, uint8_t *arena, conv_state *s)
 {
-    uint32_t *to = (uint32_t *)(void *)(arena + p->scratch);
+    uint32_t *to = (uint32_t *)(void *)tin_room(arena, p->scratch);
     if (s->count == 4 && p->in_c % 4 == 0) {
         tin_dsp_pixels4(to, s->in, p->in_c);
         s->in += 4 * p->in_c;
@@ -165,7 +165,7 @@ static void conv_gather_linear(const tin_conv_2d_dsp_params *p, uint8_t *arena, 
 /* `left` output pixels that lie one behind the other, the first at the left end of `row`. */
 static void conv_pixels(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t row, int32_t left, int linear)
 {
-    const uint32_t *x = (const uint32_t *)(const void *)(arena + p->scratch);
+    const uint32_t *x = (const uint32_t *)(const void *)tin_room(arena, p->scratch);
     const int32_t run = p->kernel_w * p->in_c, fast = p->runs[0] * 2 >= p->out_c;
     int8_t *out = (int8_t *)tin_row_out(&p->out, arena, row);
     conv_state s = { { x, p->stream, out, 0, 0, out, 0, x, 0 },
