@@ -1,4 +1,4 @@
-/* CONV_2D, int8, for cores with the DSP extension: blocks of three or four pixels, pairs of channels (blocks.S).
+/* CONV_2D, int8, for cores with the DSP extension: blocks of two to four pixels, pairs of channels (blocks.S).
  *
  * Here output pixels are taken as they lie in memory, across rows; tin_dsp_lines.h stays within a row. A block's
  * windows are all read before it is written.
@@ -108,7 +108,12 @@ static int conv_place_inside(const tin_conv_2d_dsp_params *p, const uint8_t *are
 
 static void conv_unpack(conv_state *s, uint32_t **to)
 {
-    *to = !TIN_DSP_BLOCK3 || s->size == 4 ? tin_dsp_windows4(*to, &s->windows) : tin_dsp_windows3(*to, &s->windows);
+    if (TIN_DSP_BLOCK2 && s->size == 2)
+        *to = tin_dsp_windows2(*to, &s->windows);
+    else if (TIN_DSP_BLOCK3 && s->size == 3)
+        *to = tin_dsp_windows3(*to, &s->windows);
+    else
+        *to = tin_dsp_windows4(*to, &s->windows);
 }
 
 /* Moves on to the next pixel, which may be the first one of the next row. */
@@ -173,7 +178,7 @@ static void conv_pixels(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t
                      { row * p->stride_h - p->pad_top, -p->pad_left, 0 },
                      linear ? (const int8_t *)tin_row(&p->in, arena, row) : NULL, 0, 0 };
     for (; left > 0; left -= s.count) {
-        const int32_t size = !TIN_DSP_BLOCK3 || left % 4 == 0 ? 4 : 3, count = tin_min(size, left);
+        const int32_t size = tin_dsp_size(left), count = tin_min(size, left);
         if (size != s.size || count != s.count) {
             s.size = size;
             s.count = count;

@@ -11,6 +11,14 @@
 
 #define TIN_DSP_PIXELS 4 /* of the largest block */
 #define TIN_DSP_BLOCK3 TIN_CONV_2D_DSP_BLOCK3
+#define TIN_DSP_BLOCK2 TIN_CONV_2D_DSP_BLOCK2
+
+/* Pixels of the next block where so many are left: 5 = 3 + 2, 6 = 4 + 2, 7 = 4 + 3. */
+static inline int32_t tin_dsp_size(int32_t left)
+{
+    if (TIN_DSP_BLOCK2 && left <= 2) return 2;
+    return TIN_DSP_BLOCK3 && (left == 3 || left == 5) ? 3 : 4;
+}
 
 /* Two channels of one pixel; the stream has their biases, multipliers and shifts as they are. */
 static TIN_DSP_RARE void tin_dsp_plain(const tin_dsp_block *b, int32_t words, int32_t size, int32_t pixel, int32_t zero,
@@ -38,14 +46,16 @@ static TIN_DSP_RARE void tin_dsp_plain(const tin_dsp_block *b, int32_t words, in
     out[1] = (int8_t)tin_clamp(upper, INT8_MIN, INT8_MAX);
 }
 
-/* `pairs` pairs of channels of `size` pixels, 3 or 4. */
+/* `pairs` pairs of channels of `size` pixels. */
 static inline void tin_dsp_run(tin_dsp_block *b, int32_t size, int32_t pairs)
 {
     b->out_end = b->out + 2 * pairs;
-    if (!TIN_DSP_BLOCK3 || size == 4)
-        tin_dsp_block4(b);
-    else
+    if (TIN_DSP_BLOCK2 && size == 2)
+        tin_dsp_block2(b);
+    else if (TIN_DSP_BLOCK3 && size == 3)
         tin_dsp_block3(b);
+    else
+        tin_dsp_block4(b);
 }
 
 /* Distances between the outputs of `size` pixels; the last of the `count` that exist stands in for the others. */
@@ -72,7 +82,7 @@ static inline void tin_dsp_sliding_loads(tin_dsp_block *b, int32_t words)
     b->x_last = b->x + (words - TIN_DSP_LOAD_SLIDING) * 2;
 }
 
-/* All channels of `size` pixels, 3 or 4, of which the first `count` exist. `runs` counts pairs that blocks.S computes,
+/* All channels of `size` pixels, of which the first `count` exist. `runs` counts pairs that blocks.S computes,
  * then pairs that plain C does, and so on. */
 static TIN_DSP_RARE void tin_dsp_pairs(const tin_dsp_block *block, const int32_t *runs, int32_t words, int32_t size,
                                        int32_t count, int32_t channels, int32_t zero)

@@ -36,7 +36,7 @@ class Conv2DDsp(Conv2D):
     weights of two channels a word."""
 
     arch = "dsp"
-    extra_sources = ("arch/dsp/blocks.S", "arch/dsp/windows.S", "arch/dsp/neighbours.S")
+    extra_sources = ("arch/dsp/blocks.S", "arch/dsp/blocks_few.S", "arch/dsp/windows.S", "arch/dsp/neighbours.S")
     parts: ClassVar[Mapping[str, str]] = {
         "windows": "windows of several pixels, blocks that go on from row to row",
         "linear": "windows of single pixels that lie one behind the other",
@@ -44,6 +44,7 @@ class Conv2DDsp(Conv2D):
         "nines": "rows of nine taps that lie in one line, as of 3x3 kernels over three colours",
         "sliding": "the same for windows three columns wide that share them",
         "block3": "blocks of three pixels; else one of four fills up with a pixel twice",
+        "block2": "blocks of two pixels, or of one twice; else one of four fills up",
         "plain": "pairs of channels that blocks.S may not compute",
         "limits": "limits of the output other than those of int8",
     }
@@ -129,6 +130,7 @@ class Conv2DDsp(Conv2D):
             "nines": p.way == Way.LINES and p.kernel_w * p.in_c == NINE,
             "sliding": p.way == Way.SLIDING,
             "block3": p.way <= Way.LINEAR and waste > (MOST_WASTE if thrifty else 0),
+            "block2": p.way <= Way.LINEAR and waste > (MOST_WASTE if thrifty else 0),
             "plain": len(p.runs) > 1,
             "limits": (p.low, p.high) != (-128, 127),
         }
