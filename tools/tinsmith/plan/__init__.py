@@ -5,9 +5,10 @@ tasks -> schedule -> lifetimes -> packing; `search` says which ways through a gr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -152,12 +153,20 @@ class Plan:
         """Source files of the kernels that run, relative to firmware/core."""
         return tuple(sorted({name for kernel in self.kernels.values() if not kernel.view for name in kernel.sources}))
 
+    def stretches(self, node: int) -> Iterator[int]:
+        """Steps that are computed at a time by the node with that index: a call, or up to the end of a ring."""
+        name = self.graph.nodes[node].outputs[0]
+        for run in self.runs:
+            held = self.rows_held(name, run.end)
+            starts = [run.first, *range(run.first // held * held + held, run.end, held), run.end]
+            yield from (end - first for first, end in pairwise(starts) if run.node == node)
+
     def omitted_parts(self, thrifty: bool) -> tuple[str, ...]:
         """Macros of parts of these kernels that no node uses (Op.used_parts)."""
         offered = {kernel.part_macro(part) for kernel in self.kernels.values() for part in kernel.parts}
-        for node in self.graph.nodes:
+        for i, node in enumerate(self.graph.nodes):
             kernel, call = self.kernel(node), ops.Call.of(self.graph, node)
-            used = set(kernel.used_parts(call, thrifty))
+            used = set(kernel.used_parts(replace(call, stretches=tuple(self.stretches(i))), thrifty))
             if any(self.is_ring(name) for name in node.inputs if name is not None and name in self.roots):
                 used |= kernel.parts.keys() if kernel.ring_parts is None else kernel.ring_parts
             offered -= {kernel.part_macro(part) for part in used}

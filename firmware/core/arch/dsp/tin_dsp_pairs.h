@@ -13,11 +13,13 @@
 #define TIN_DSP_BLOCK3 TIN_CONV_2D_DSP_BLOCK3
 #define TIN_DSP_BLOCK2 TIN_CONV_2D_DSP_BLOCK2
 
-/* Pixels of the next block where so many are left: 5 = 3 + 2, 6 = 4 + 2, 7 = 4 + 3. */
+/* Pixels of the next block where so many are left: 5 = 3 + 2, 6 = 4 + 2, 7 = 4 + 3; without blocks of two 6 = 3 + 3.
+ * As next_block in conv_2d.py. */
 static inline int32_t tin_dsp_size(int32_t left)
 {
     if (TIN_DSP_BLOCK2 && left <= 2) return 2;
-    return TIN_DSP_BLOCK3 && (left == 3 || left == 5) ? 3 : 4;
+    const int32_t three = TIN_DSP_BLOCK2 ? left == 3 || left == 5 : left % 4 != 0;
+    return TIN_DSP_BLOCK3 && three ? 3 : 4;
 }
 
 /* Two channels of one pixel; the stream has their biases, multipliers and shifts as they are. */
