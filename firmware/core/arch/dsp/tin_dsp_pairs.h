@@ -17,9 +17,9 @@
  * As next_block in conv_2d.py. */
 static inline int32_t tin_dsp_size(int32_t left)
 {
+    if (TIN_DSP_BLOCK2 ? left > 5 || left == 4 : left % 4 == 0) return 4;
     if (TIN_DSP_BLOCK2 && left <= 2) return 2;
-    const int32_t three = TIN_DSP_BLOCK2 ? left == 3 || left == 5 : left % 4 != 0;
-    return TIN_DSP_BLOCK3 && three ? 3 : 4;
+    return TIN_DSP_BLOCK3 ? 3 : 4;
 }
 
 /* Two channels of one pixel; the stream has their biases, multipliers and shifts as they are. */
@@ -67,13 +67,19 @@ static inline void tin_dsp_distances(tin_dsp_block *b, int32_t size, int32_t cou
     b->at_last = tin_min(size, count) * step - step;
 }
 
+/* What the last load of several is used with, by blocks of `size` pixels. */
+static inline void tin_dsp_last_load(tin_dsp_block *b, int32_t words, int32_t size)
+{
+    b->x_last = b->x + (words - TIN_DSP_LOAD) * size;
+}
+
 /* How a pair's words are loaded, for blocks of `size` pixels. */
 static inline void tin_dsp_loads(tin_dsp_block *b, int32_t words, int32_t size)
 {
     const int32_t several = words - 1 > TIN_DSP_LOAD;
     b->first = several ? TIN_DSP_LOAD + 1 : words - 1;
     b->rest = (words - 2) % TIN_DSP_LOAD + 1;
-    b->x_last = b->x + (words - TIN_DSP_LOAD) * size;
+    tin_dsp_last_load(b, words, size);
 }
 
 /* The same for sliding blocks, which take several loads; three steps take six words of x. */

@@ -37,9 +37,11 @@ class Way(IntEnum):
 
 def next_block(left: int, blocks: Collection[str]) -> int:
     """Pixels of the next block where so many are left, with blocks of four and some others: as tin_dsp_size."""
-    if "block2" in blocks:
-        return 2 if left <= 2 else 3 if left in (3, 5) and "block3" in blocks else MOST_PIXELS
-    return 3 if left % MOST_PIXELS and "block3" in blocks else MOST_PIXELS
+    if (left > 5 or left == 4) if "block2" in blocks else left % 4 == 0:
+        return 4
+    if "block2" in blocks and left <= 2:
+        return 2
+    return 3 if "block3" in blocks else 4
 
 
 def best_blocks(stretches: Iterable[int], words: int, thrifty: bool) -> tuple[str, ...]:
