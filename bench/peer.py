@@ -79,7 +79,7 @@ static tin_status run(void *arena, size_t bytes)
 
 static const tin_tensor_info input = {{"in", 0, {input}, TIN_INT8, 1, {{{input}}}, 0, 0}};
 static const tin_tensor_info output = {{"out", {input_end}, {output}, TIN_INT8, 1, {{{output}}}, 0, 0}};
-const tin_model peer_model = {{"peer", PEER_ARENA_BYTES, 0, 1, 1, &input, &output, run, 0, NULL}};
+const tin_model peer_model = {{"peer", PEER_ARENA_BYTES, 0, 1, 1, &input, &output, run, 0, NULL, 0, NULL}};
 """
 
 

@@ -1,4 +1,4 @@
-# tinsmith_add_model(TARGET MODEL [NAME name] [OPTIMIZE mode] [RAM size] [FLASH size] [FEED_ROWS])
+# tinsmith_add_model(TARGET MODEL [NAME name] [OPTIMIZE mode] [RAM size] [FLASH size] [MEMORY list] [FEED_ROWS])
 #
 # Compiles MODEL (.tflite, relative to the calling list file) whenever it changes, and adds it to TARGET. Its header is
 # NAME.h; NAME comes from the file's name. The other options are those of `tinsmith compile`; the build stops if a
@@ -8,10 +8,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
 function(tinsmith_add_model target model)
-    cmake_parse_arguments(PARSE_ARGV 2 option "FEED_ROWS" "NAME;OPTIMIZE;RAM;FLASH" "")
+    cmake_parse_arguments(PARSE_ARGV 2 option "FEED_ROWS" "NAME;OPTIMIZE;RAM;FLASH;MEMORY" "")
     if(DEFINED option_UNPARSED_ARGUMENTS)
         message(FATAL_ERROR "tinsmith_add_model(${target} ${model}): there is no option '${option_UNPARSED_ARGUMENTS}'; "
-            "it takes NAME, OPTIMIZE, RAM, FLASH and FEED_ROWS")
+            "it takes NAME, OPTIMIZE, RAM, FLASH, MEMORY and FEED_ROWS")
     endif()
     if(DEFINED option_KEYWORDS_MISSING_VALUES)
         message(FATAL_ERROR "tinsmith_add_model(${target} ${model}): ${option_KEYWORDS_MISSING_VALUES} needs a value")
@@ -29,7 +29,7 @@ function(tinsmith_add_model target model)
     tinsmith_count_models(${target} ${name} "${option_FLASH}")
 
     set(arguments --target ${TINSMITH_TARGET} --name ${name})
-    foreach(word OPTIMIZE RAM FLASH)
+    foreach(word OPTIMIZE RAM FLASH MEMORY)
         if(DEFINED option_${word})
             string(TOLOWER ${word} flag)
             list(APPEND arguments --${flag} ${option_${word}})

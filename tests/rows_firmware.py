@@ -37,7 +37,9 @@ static tin_status run(void *memory, size_t bytes)
 }}
 static const tin_tensor_info inputs[] = {{ {inputs} }};
 static const tin_tensor_info outputs[] = {{ {outputs} }};
-const tin_model rows_model = {{ "rows", ROWS_ARENA_BYTES, {count}, {count}, {count}, inputs, outputs, run, 0, NULL }};
+const tin_model rows_model = {{
+    "rows", ROWS_ARENA_BYTES, {count}, {count}, {count}, inputs, outputs, run, 0, NULL, 0, NULL,
+}};
 """
 CALL = """    for (int32_t row = 0; row < {rows}; row++)
         memcpy(tin_row_out(&case{i}.in, arena, row), arena + {x} + row * {stride}, {stride}),

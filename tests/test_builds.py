@@ -85,7 +85,7 @@ def refusal(*command: str | Path) -> str:
 
 @pytest.mark.slow
 @compilers
-@pytest.mark.parametrize("options", ["", "OPTIMIZE;ram;FEED_ROWS", "OPTIMIZE;speed;RAM;3K"])
+@pytest.mark.parametrize("options", ["", "OPTIMIZE;ram;FEED_ROWS", "OPTIMIZE;speed;RAM;3K", "MEMORY;fast=700,slow=64K"])
 def test_a_cmake_project_gets_the_model_s_answers(compiler: str, options: str, tmp_path: Path) -> None:
     needs.programs(compiler, "cmake", "make")
     needs.module("tflite_micro")
@@ -97,6 +97,7 @@ def test_a_cmake_project_gets_the_model_s_answers(compiler: str, options: str, t
     assert outputs == expected(inputs)
     plan = json.loads((tmp_path / "consumer.models" / "digits.json").read_text())
     assert bool(plan["feed"]) == ("FEED_ROWS" in options)
+    assert len(plan["memories"]) == (2 if "MEMORY" in options else 0)
     assert plan["flag"] == ("-O3" if "speed" in options else "-O2")
 
 

@@ -29,7 +29,7 @@ from tinsmith.arch.dsp._requant import (
     upper_stage,
 )  # fmt: skip
 from tinsmith.arch.dsp.add import AddDsp
-from tinsmith.arch.dsp.conv_2d import Conv2DDsp, Way
+from tinsmith.arch.dsp.conv_2d import Conv2DDsp, Way, best_blocks
 from tinsmith.arch.dsp.fully_connected import FullyConnectedDsp
 from tinsmith.emit import linked
 from tinsmith.graph import Array, Graph, Quant, Tensor
@@ -54,6 +54,12 @@ REAL = [((25, 5, 64), 64, (1, 1), 1), ((49, 10, 1), 64, (10, 4), 2), ((49, 40, 1
 ROWS = [(1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 5, 1), (5, 66, 5), (6, 63, 3), (7, 65, 2), (9, 130, 3), (13, 127, 4)]
 AWKWARD = [((1, pixels, in_c), out_c, (1, 1), 1) for pixels, in_c, out_c in ROWS]
 AWKWARD += [((5, 7, in_c), 5, kernel, 1) for in_c in (1, 2, 3, 5, 6) for kernel in ((3, 3), (2, 5), (5, 1))]
+# Blocks of three and two pixels: a first load of every length modulo 8, one load to four, single words, odd channels.
+FEW = [((1, 5, 130), 33, (1, 1), 1)]  # so large that a model gets all blocks for its sake
+FEW += [((1, 5 + words % 2 * 4, 2 * words - words % 3 // 2), 2 + words // 2 % 4, (1, 1), 1)
+        for words in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 32, 33, 34, 41, 66, 99)]  # fmt: skip
+FEW += [((1, pixels, in_c), 3, (1, 1), 1) for pixels in (1, 2, 6, 7, 10) for in_c in (2, 68)]
+FEW += [((3, pixels, in_c), 3, (3, 2), 1) for pixels in (2, 5) for in_c in (3, 4, 23)]
 # Lines: blocks that lie on each other, at either edge or both, with strides; every rest of a row of taps.
 LINES = [((4, 4, 3), 4, (3, 3), 1), ((9, 27, 2), 3, (3, 3), 2), ((5, 8, 5), 5, (4, 7), 1), ((3, 29, 1), 2, (1, 3), 4),
          ((6, 7, 6), 6, (3, 3), 1), ((12, 16, 16), 8, (3, 3), 2), ((4, 8, 66), 3, (2, 2), 1),
@@ -94,7 +100,7 @@ def layer(
 
 def layers(rng: Generator) -> Iterator[Graph]:
     """Layers of models and awkward ones, with every kind of activation, zero point and scale."""
-    for index, geometry in enumerate([*REAL, *AWKWARD, *LINES, *SHARED]):
+    for index, geometry in enumerate([*FEW, *REAL, *AWKWARD, *LINES, *SHARED]):
         activation, zero = [("RELU", -128), ("NONE", 4), ("RELU6", -128), ("RELU", 20)][index % 4]
         yield layer(rng, *geometry, activation=activation, zero=zero, spread=[1.0, 3.0, 0.3][index % 3])
     for value in (-128, -127, 127):
@@ -139,8 +145,29 @@ def kernel_of(graph: Graph) -> str:
 @pytest.mark.parametrize("target", ["cortex-m4", "cortex-m33"])
 def test_convolutions_equal_numpy(target: str) -> None:
     graphs = list(layers(np.random.default_rng(1)))[:: 1 if target == TARGET else 3]
-    assert set(many.kernels_used(many.compiled(many.merged(graphs), target))) == {"tin_conv_2d_dsp"}
+    model = many.compiled(many.merged(graphs), target)
+    assert set(many.kernels_used(model)) == {"tin_conv_2d_dsp"}
+    assert not model.plan.omitted_parts(thrifty=True)
     assert many.differences(graphs, target, 3) == []
+
+
+@pytest.mark.usefixtures("cross_tools")
+@pytest.mark.parametrize(("pixels", "blocks"), [(12, ()), (7, (3,)), (9, (3,)), (2, (2,)), (5, (3, 2))])
+def test_layers_have_the_blocks_that_they_gain_by(pixels: int, blocks: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(16)
+    graphs = [layer(rng, (1, pixels, 70), 65, (1, 1), activation=activation) for activation in ("RELU", "NONE")]
+    omitted = many.compiled(many.merged(graphs), TARGET).plan.omitted_parts(thrifty=True)
+    assert tuple(n for n in (3, 2) if f"TIN_CONV_2D_DSP_BLOCK{n}" not in omitted) == blocks
+    assert many.differences(graphs, TARGET, 3) == []
+
+
+def test_blocks_follow_from_the_pixels_a_call(zoo: Path) -> None:
+    assert best_blocks([125], 1000, thrifty=True) == ("block3",)
+    assert best_blocks([125], 1000, thrifty=False) == best_blocks([5] * 25, 1000, thrifty=True) == ("block3", "block2")
+    assert best_blocks([1], 128, thrifty=True) == (), "hardly worth its code"
+    for mode, missing in (("ram", set()), ("balanced", {"TIN_CONV_2D_DSP_BLOCK2"})):
+        plan = compile_model(zoo / "mlperf_tiny/kws_int8.tflite", targets.load(TARGET), optimize=mode).plan
+        assert {m for m in plan.omitted_parts(thrifty=True) if "BLOCK" in m} == missing
 
 
 @pytest.mark.usefixtures("cross_tools")

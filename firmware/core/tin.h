@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -18,14 +19,14 @@ extern "C" {
 
 /* Version of the interface between generated code and the core. Generated files refuse to compile
  * against another major version. */
-#define TIN_API_VERSION 2
+#define TIN_API_VERSION 3
 
 /* Results. Zero is success and errors are negative, so `if (status < 0)` catches them all. */
 typedef enum tin_status {
     TIN_OK = 0,
     TIN_ERR_NULL = -1,      /* a required pointer is NULL */
-    TIN_ERR_ARENA = -2,     /* the arena is smaller than NAME_ARENA_BYTES */
-    TIN_ERR_ALIGNMENT = -3  /* the arena is not aligned to TIN_ARENA_ALIGN */
+    TIN_ERR_ARENA = -2,     /* the arena, or another memory, is smaller than the model needs */
+    TIN_ERR_ALIGNMENT = -3  /* the arena, or another memory, is not aligned to TIN_ARENA_ALIGN */
 } tin_status;
 
 /* Alignment that every arena needs, in bytes: floats and 32-bit accumulators live in it. */
@@ -39,6 +40,16 @@ typedef enum tin_status {
 
 /* Defines a correctly aligned arena: TIN_ARENA(arena, KWS_ARENA_BYTES); */
 #define TIN_ARENA(name, bytes) TIN_ALIGNED(TIN_ARENA_ALIGN) uint8_t name[bytes]
+
+/* A model may work in several memories. The arena is the first; it begins with the addresses of the others, which
+ * NAME_open writes there: memory `number`, from 1 on, has a field of so many bytes. */
+#define TIN_ADDRESS_BYTES 8
+#define TIN_MEMORY_SPAN (1ul << 28) /* places from number * TIN_MEMORY_SPAN on lie in memory `number` */
+
+static inline void tin_attach(void *arena, uint32_t number, void *memory)
+{
+    memcpy((uint8_t *)arena + (number - 1) * TIN_ADDRESS_BYTES, &memory, sizeof memory);
+}
 
 /* Called with the index of the node that is about to run, and with the number of nodes at the end.
  * Empty unless a build defines it: the emulator harness and the host library use it to report where
@@ -71,7 +82,8 @@ typedef void tin_row_source(void *context, int32_t row, void *to);
  * tensor is not quantized. */
 typedef struct tin_tensor_info {
     const char *name;
-    uint32_t offset;    /* bytes from the start of the arena; 0 for an input that comes row by row */
+    uint32_t offset;    /* bytes from the start of the arena; 0 for an input that comes row by row; for a further memory,
+                         * bytes from its start + its number * TIN_MEMORY_SPAN */
     uint32_t bytes;     /* size of the whole tensor */
     tin_type type;
     int32_t rank;
@@ -79,6 +91,12 @@ typedef struct tin_tensor_info {
     float scale;
     int32_t zero_point;
 } tin_tensor_info;
+
+/* A memory that a model needs beside the arena. */
+typedef struct tin_memory_info {
+    const char *name;
+    uint32_t bytes;
+} tin_memory_info;
 
 /* A description of a compiled model for code that handles any model, such as test harnesses.
  * Firmware that knows its model does not need it, and the linker then drops it. */
@@ -94,6 +112,10 @@ typedef struct tin_model {
     /* Of a model that takes its input row by row, else 0 and NULL; `run` is NULL then. */
     uint32_t input_rows;
     tin_status (*run_rows)(void *arena, size_t arena_bytes, tin_row_source *source, void *context);
+    /* Memories beside the arena: 0 and NULL of most models. tin_attach must have told the arena where they are before
+     * `run` or `run_rows` is called. */
+    uint32_t memory_count;
+    const tin_memory_info *memories;
 } tin_model;
 
 #ifdef __cplusplus

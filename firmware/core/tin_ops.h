@@ -384,6 +384,9 @@ typedef struct tin_conv_2d_dsp_params {
 #ifndef TIN_CONV_2D_DSP_BLOCK3 /* blocks of three pixels; else one of four fills up with a pixel twice */
 #define TIN_CONV_2D_DSP_BLOCK3 1
 #endif
+#ifndef TIN_CONV_2D_DSP_BLOCK2 /* blocks of two pixels; else one of three or four fills up with a pixel twice */
+#define TIN_CONV_2D_DSP_BLOCK2 1
+#endif
 #ifndef TIN_CONV_2D_DSP_PLAIN /* pairs of channels that blocks.S may not compute */
 #define TIN_CONV_2D_DSP_PLAIN 1
 #endif

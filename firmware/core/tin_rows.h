@@ -10,7 +10,7 @@
 #ifndef TIN_ROWS_H
 #define TIN_ROWS_H
 
-#include <stdint.h>
+#include "tin.h"
 
 /* The kernels' linkage. A model that compiles kernels into its own translation unit, to specialise
  * them, defines it as `static`; then there are no prototypes either. */
@@ -24,15 +24,35 @@
 #define TIN_ROW_TABLES 1
 #endif
 
+/* Nor need a build know of further memories if no model has any. */
+#ifndef TIN_MEMORIES
+#define TIN_MEMORIES 1
+#endif
+
 #define TIN_ROW_UNIT 4            /* bytes that tables count in */
 #define TIN_TABLE_STRIDE (1 << 19) /* more than tables reach, so that no two rows seem to lie one behind the other */
 
 typedef struct tin_rows {
     const void *constant; /* first row of a constant in flash; a table of all rows, uint16_t each; or NULL */
-    uint32_t offset;      /* first row, in bytes from the start of the arena; 0: constant, 1: table */
+    uint32_t offset;      /* place of the first row: see tin_at; 0: constant, 1: table */
     int32_t stride;       /* bytes from one row to the next where they lie one behind the other */
     int32_t count;        /* rows that do; a tensor of one row is broadcast */
 } tin_rows;
+
+/* What lies at a place: bytes from the start of the arena, or of a further memory whose number the upper bits tell. */
+static inline const uint8_t *tin_at(const uint8_t *arena, uint32_t place)
+{
+    const uint8_t *memory = arena;
+    const uint32_t number = TIN_MEMORIES ? place / TIN_MEMORY_SPAN : 0;
+    if (number) memcpy(&memory, arena + (number - 1) * TIN_ADDRESS_BYTES, sizeof memory);
+    return memory + (TIN_MEMORIES ? place % TIN_MEMORY_SPAN : place);
+}
+
+/* The same for what is to be written. */
+static inline uint8_t *tin_room(uint8_t *arena, uint32_t place)
+{
+    return (uint8_t *)tin_at(arena, place);
+}
 
 /* Bytes from the start of the arena to a row that a table tells. */
 static inline uint32_t tin_row_place(const tin_rows *t, int32_t row)
@@ -43,14 +63,14 @@ static inline uint32_t tin_row_place(const tin_rows *t, int32_t row)
 static inline const uint8_t *tin_row(const tin_rows *t, const uint8_t *arena, int32_t row)
 {
     if (TIN_ROW_TABLES && t->constant && t->offset) return arena + tin_row_place(t, row);
-    const uint8_t *base = t->constant ? (const uint8_t *)t->constant : arena + t->offset;
+    const uint8_t *base = t->constant ? (const uint8_t *)t->constant : tin_at(arena, t->offset);
     return base + (row < t->count ? row : row % t->count) * t->stride;
 }
 
 static inline uint8_t *tin_row_out(const tin_rows *t, uint8_t *arena, int32_t row)
 {
     if (TIN_ROW_TABLES && t->constant) return arena + tin_row_place(t, row);
-    return arena + t->offset + (row < t->count ? row : row % t->count) * t->stride;
+    return tin_room(arena, t->offset) + (row < t->count ? row : row % t->count) * t->stride;
 }
 
 #endif /* TIN_ROWS_H */

@@ -14,7 +14,7 @@ from typing import Any
 
 from . import modes, ops
 from .emit.render import identifier
-from .errors import BudgetMissed, TargetError
+from .errors import BudgetMissed, InputError, TargetError
 from .load.tflite import load_file
 from .measure.sizes import Sizes
 from .measure.sizes import flash as flash_sizes
@@ -22,8 +22,12 @@ from .modes import Mode
 from .passes import lower
 from .pipeline import Compiled, api, build_model, kernels_for, plan_graph, written
 from .plan import Plan
+from .plan.memories import MOST_MEMORIES, Room
+from .sizes_text import parse_size
 from .targets import Target
 from .toolchain import Built
+
+TAKEN_NAMES = ("model", "status")  # what generated functions call other things
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,37 @@ class Budget:
 
     ram: int | None = None  # of arena
     flash: int | None = None  # of code and constants
+    rooms: tuple[Room, ...] = ()  # several memories instead of `ram`
 
     @property
     def stated(self) -> bool:
-        return self.ram is not None or self.flash is not None
+        return self.ram is not None or self.flash is not None or bool(self.rooms)
+
+    @classmethod
+    def of(cls, ram: str | None = None, flash: str | None = None, memory: str | None = None) -> Budget:
+        """A budget as people write it. Raises InputError for what is no size or no list of memories."""
+        if ram is not None and memory is not None:
+            raise InputError(f"--ram {ram} is for one memory; --memory {memory} says what there is of each")
+        ram_bytes, flash_bytes = (None if text is None else parse_size(text) for text in (ram, flash))
+        return cls(ram_bytes, flash_bytes, () if memory is None else rooms_of(memory))
+
+
+def rooms_of(text: str) -> tuple[Room, ...]:
+    """Memories as people write them: fast=16K,slow=256K. Raises InputError where that is broken."""
+    found = []
+    for part in text.split(","):
+        name, equals, size = (each.strip() for each in part.partition("="))
+        if not equals or identifier(name) != name or name in TAKEN_NAMES:
+            raise InputError(
+                f"--memory {text}: {part!r} is no memory; write NAME=SIZE, with a name that C takes, such as fast=16K"
+            )
+        found.append(Room(name, parse_size(size)))
+    names = [room.name for room in found]
+    if len(set(names)) < len(names):
+        raise InputError(f"--memory {text}: two memories have one name")
+    if not 2 <= len(found) <= MOST_MEMORIES:
+        raise InputError(f"--memory {text}: takes 2 to {MOST_MEMORIES} memories; for a single one there is --ram")
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -106,7 +137,8 @@ class Outcome:
 
     def as_dict(self) -> dict[str, Any]:
         return {
-            "ram_bytes": self.budget.ram, "flash_bytes": self.budget.flash, "fits": self.fits,
+            "ram_bytes": self.budget.ram, "memories": {room.name: room.nbytes for room in self.budget.rooms},
+            "flash_bytes": self.budget.flash, "fits": self.fits,
             "chosen": self.best.as_dict(), "tried": [way.as_dict() for way in self.tried],
         }  # fmt: skip
 
@@ -118,7 +150,7 @@ class Ways:
     path: Path
     target: Target
     name: str
-    ram: int | None
+    budget: Budget
     feed_rows: bool
     plans: dict[tuple[tuple[str, ...], int | None], Plan | BudgetMissed] = field(default_factory=dict)
 
@@ -143,10 +175,12 @@ class Ways:
         kernels = kernels_for(self.graph, self.target, mode)
         names = tuple(kernel.kernel for kernel in kernels.values())
         # With a budget of RAM, the planner decides about rows.
-        rows = None if self.ram is not None else mode.pixels
+        rows = None if self.budget.ram is not None else mode.pixels
         if (names, rows) not in self.plans:
             try:
-                found: Plan | BudgetMissed = plan_graph(self.graph, kernels, mode, self.ram, self.feed_rows)
+                found: Plan | BudgetMissed = plan_graph(
+                    self.graph, kernels, mode, self.budget.ram, self.feed_rows, self.budget.rooms
+                )
             except BudgetMissed as error:
                 found = error
             self.plans[names, rows] = found
@@ -178,7 +212,7 @@ def search(
     first = modes.mode(optimize)
     if budget.flash is not None and not target.emulators:
         raise TargetError(f"flash is measured in firmware, and {target.name} has none; choose an emulated target")
-    ways = Ways(path, target, identifier(name or path.stem), budget.ram, feed_rows)
+    ways = Ways(path, target, identifier(name or path.stem), budget, feed_rows)
     tried: list[Way] = []
     missed: list[BudgetMissed] = []
     for mode in [first] if budget.flash is None else ways.different(modes.thriftier(first, ways.shares())):

@@ -13,17 +13,17 @@ import typer
 from . import __version__, cli_compile, modes, show, show_budget, targets
 from .bench import Cost
 from .bench import bench as measure
-from .budget import Outcome
+from .budget import Budget, Outcome
 from .cli_base import (
     FeedOption,
     FlashOption,
     JsonOption,
+    MemoryOption,
     ModelArgument,
     OptimizeOption,
     RamOption,
     TargetOption,
     app,
-    budget,
     command,
     fitting,
     out,
@@ -32,7 +32,7 @@ from .cli_base import (
 )
 from .errors import InputError, TargetError, TinsmithError
 from .graph import Array, Tensor
-from .pipeline import compile_model, runner
+from .pipeline import runner
 from .samples import Sample, from_files
 from .verify import verify as compare
 
@@ -58,6 +58,9 @@ def run(
     ] = [],  # noqa: B006
     saturate: SaturateOption = False,
     optimize: OptimizeOption = modes.DEFAULT,
+    ram: RamOption = None,
+    flash: FlashOption = None,
+    memory: MemoryOption = None,
     feed_rows: FeedOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -65,7 +68,8 @@ def run(
 
     Float arrays are quantized with the model's own scale; integer arrays pass as they are.
     """
-    compiled = compile_model(model, targets.load(target), optimize=optimize, feed_rows=feed_rows)
+    limits = Budget.of(ram, flash, memory)
+    compiled = fitting(model, target, limits, optimize, feed_rows, as_json).require().best.compiled
     graph = compiled.plan.graph
     if output and len(output) != len(graph.outputs):
         raise InputError(f"the model has {len(graph.outputs)} outputs, {len(output)} --output files were given")
@@ -108,6 +112,9 @@ def verify(
     seed: Annotated[int, typer.Option(help="Of the random samples.")] = 0,
     inputs: Annotated[list[Path], typer.Option("--input", "-i", help="Further samples, as for `run`.")] = [],  # noqa: B006
     optimize: OptimizeOption = modes.DEFAULT,
+    ram: RamOption = None,
+    flash: FlashOption = None,
+    memory: MemoryOption = None,
     feed_rows: FeedOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -115,7 +122,8 @@ def verify(
 
     Exits with 1 and names the first layer that differs if a single byte does.
     """
-    compiled = compile_model(model, targets.load(target), optimize=optimize, feed_rows=feed_rows)
+    limits = Budget.of(ram, flash, memory)
+    compiled = fitting(model, target, limits, optimize, feed_rows, as_json).require().best.compiled
     given: list[Sample] = from_files(compiled.source, inputs) if inputs else []
     with progress(as_json) as bar:
         task = bar.add_task(f"{compiled.name} on {target}", total=None)
@@ -132,6 +140,7 @@ def bench(
     optimize: OptimizeOption = modes.DEFAULT,
     ram: RamOption = None,
     flash: FlashOption = None,
+    memory: MemoryOption = None,
     feed_rows: FeedOption = False,
     layers: Annotated[bool, typer.Option(help="Show every layer.")] = False,
     as_json: JsonOption = False,
@@ -143,7 +152,7 @@ def bench(
     chosen = targets.load(target)
     if not chosen.emulators:
         raise TargetError(f"{target} has no emulator to count instructions in; choose an emulated target")
-    limits = budget(ram, flash)
+    limits = Budget.of(ram, flash, memory)
     outcomes = [fitting(path, target, limits, optimize, feed_rows, as_json).require() for path in models]
     with progress(as_json) as bar:
         found = [Priced.of(o) for o in bar.track(outcomes, description=f"measuring on {target}")]

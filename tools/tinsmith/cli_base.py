@@ -16,7 +16,6 @@ from rich.progress import Progress
 from . import modes, targets
 from .budget import Budget, Outcome, search
 from .errors import BudgetMissed, TinsmithError
-from .sizes_text import parse_size
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,14 +57,18 @@ FlashOption = Annotated[
         show_default=False,
     ),
 ]
+MemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME=SIZE,...",
+        help="Several memories instead of one, the fastest first, such as fast=16K,slow=256K: what is used most lies "
+        "in the fastest.",
+        show_default=False,
+    ),
+]
 FeedOption = Annotated[
     bool, typer.Option("--feed-rows", help="The model takes its input row by row, as cameras and microphones give it.")
 ]
-
-
-def budget(ram: str | None, flash: str | None) -> Budget:
-    """What the options say, in bytes."""
-    return Budget(*(None if text is None else parse_size(text) for text in (ram, flash)))
 
 
 def fitting(

@@ -15,13 +15,13 @@ from .cli_base import (
     FeedOption,
     FlashOption,
     JsonOption,
+    MemoryOption,
     ModelArgument,
     NameOption,
     OptimizeOption,
     OutOption,
     RamOption,
     TargetOption,
-    budget,
     command,
     err,
     escape,
@@ -70,6 +70,7 @@ def compile(
     optimize: OptimizeOption = modes.DEFAULT,
     ram: RamOption = None,
     flash: FlashOption = None,
+    memory: MemoryOption = None,
     feed_rows: FeedOption = False,
     shared_arena: SharedOption = None,
     dump: Annotated[bool, typer.Option(help="Print the graph after every pass, and the memory plan.")] = False,
@@ -80,8 +81,8 @@ def compile(
     Compile them together with the kernels in firmware/core/ops. The same model gives the same bytes. Several models
     are compiled with the same options; `--ram` is for each of them.
     """
-    limits = budget(ram, flash)
-    check_models(models, name, limits)
+    limits = Budget.of(ram, flash, memory)
+    check_models(models, name, limits, shared_arena)
     found = [fitting(path, target, limits, optimize, feed_rows, as_json, name).require() for path in models]
     require_distinct([(o.best.compiled.name, o.best.compiled.path) for o in found])
     together = shared_by(shared_arena, found)
@@ -94,8 +95,10 @@ def compile(
     report(as_json, value, lambda: compile_text(found, together, paths))
 
 
-def check_models(models: Sequence[Path], name: str | None, limits: Budget) -> None:
+def check_models(models: Sequence[Path], name: str | None, limits: Budget, shared: str | None) -> None:
     """Raises InputError for options that several models cannot have."""
+    if shared is not None and limits.rooms:
+        raise InputError(f"--shared-arena {shared} is one memory for all models; it does not go with --memory")
     if len(models) > 1 and name is not None:
         raise InputError(f"--name {name} names one model, and {len(models)} were given; their files name them")
     if len(models) > 1 and limits.flash is not None:
@@ -142,6 +145,7 @@ def summary(compiled: Compiled) -> dict[str, Any]:
         "model": compiled.name,
         "arena_bytes": compiled.plan.arena_bytes,
         "scratch_bytes": compiled.plan.scratch_bytes,
+        "memories": {memory.room.name: memory.nbytes for memory in compiled.plan.memories},
         "feed_rows": bool(compiled.plan.fed),
     }
 
@@ -155,6 +159,7 @@ def build(
     optimize: OptimizeOption = modes.DEFAULT,
     ram: RamOption = None,
     flash: FlashOption = None,
+    memory: MemoryOption = None,
     feed_rows: FeedOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -163,7 +168,7 @@ def build(
     The firmware answers requests with the model's outputs; `tinsmith run` is its other end. It holds one model: for
     several in one arena, see `tinsmith compile --shared-arena`.
     """
-    found = fitting(model, target, budget(ram, flash), optimize, feed_rows, as_json, name).require()
+    found = fitting(model, target, Budget.of(ram, flash, memory), optimize, feed_rows, as_json, name).require()
     compiled = found.best.compiled
     built = build_model(compiled, out_dir)
     machine = built.emulator.machine if built.emulator else None
@@ -186,6 +191,7 @@ def plan(
     ] = None,
     ram: RamOption = None,
     flash: FlashOption = None,
+    memory: MemoryOption = None,
     feed_rows: FeedOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -194,7 +200,7 @@ def plan(
     In the picture, time goes across and addresses go up. A model that misses its budget is shown as small as it gets,
     in RAM or in flash; the exit code is then 2.
     """
-    limits = budget(ram, flash)
+    limits = Budget.of(ram, flash, memory)
     if picture:
         check_picture(picture)
     found = plan_within(model, target, limits, optimize, feed_rows, as_json)
@@ -211,10 +217,13 @@ def plan(
 
 
 def plan_within(model: Path, target: str, limits: Budget, optimize: str, feed_rows: bool, as_json: bool) -> Outcome:
-    """The plan for a budget; the smallest one if no arena fits."""
+    """The plan for a budget; the smallest one if no arena fits. Raises BudgetMissed if several memories do not hold
+    any."""
     try:
         return fitting(model, target, limits, optimize, feed_rows, as_json)
     except BudgetMissed as missed:
+        if limits.ram is None:
+            raise
         smallest = fitting(model, target, Budget(ram=missed.needed), optimize, feed_rows, as_json)
         return replace(smallest, budget=Budget(ram=limits.ram))
 

@@ -24,6 +24,7 @@ from .passes import lower
 from .paths import firmware
 from .plan import Plan, plan
 from .plan.audit import audit
+from .plan.memories import Room
 from .plan.schedule import FEED
 from .targets import Target
 
@@ -50,26 +51,27 @@ class Compiled:
 
 def compile_model(
     path: Path, target: Target, name: str | None = None, optimize: str = modes.DEFAULT, ram: int | None = None,
-    feed_rows: bool = False,
+    feed_rows: bool = False, rooms: Sequence[Room] = (),
 ) -> Compiled:  # fmt: skip
     """Loads, lowers, plans and writes a model (.tflite) for a target's kernels.
 
     `name` prefixes everything in the generated C; by default it is made from the file's name. `optimize` is one of
     modes.MODES; `ram` is a budget for the arena, in bytes. With `feed_rows`, the model takes its input row by row.
+    `rooms` are several memories to be used, the fastest first.
     Raises BudgetMissed if the model does not fit its budget, ModelError for damaged files and Unsupported for models
     that cannot be compiled.
     """
     source = load_file(path)
     symbol = identifier(name or path.stem)
-    return compile_graph(lower(source), source, path, target, symbol, modes.mode(optimize), ram, feed_rows)
+    return compile_graph(lower(source), source, path, target, symbol, modes.mode(optimize), ram, feed_rows, rooms)
 
 
 def compile_graph(
     graph: Graph, source: Graph, path: Path, target: Target, name: str, mode: Mode, ram: int | None = None,
-    feed_rows: bool = False,
+    feed_rows: bool = False, rooms: Sequence[Room] = (),
 ) -> Compiled:  # fmt: skip
     """Plans and writes a lowered graph; `source` is what it was made from."""
-    planned = plan_graph(graph, kernels_for(graph, target, mode), mode, ram, feed_rows)
+    planned = plan_graph(graph, kernels_for(graph, target, mode), mode, ram, feed_rows, rooms)
     return written(planned, source, path, target, name, mode)
 
 
@@ -78,9 +80,12 @@ def kernels_for(graph: Graph, target: Target, mode: Mode) -> dict[str, ops.Op]:
     return ops.choose(graph, target.kernels if mode.special_kernels else (), mode.least_share)
 
 
-def plan_graph(graph: Graph, kernels: Mapping[str, ops.Op], mode: Mode, ram: int | None, feed_rows: bool) -> Plan:
+def plan_graph(
+    graph: Graph, kernels: Mapping[str, ops.Op], mode: Mode, ram: int | None, feed_rows: bool,
+    rooms: Sequence[Room] = (),
+) -> Plan:  # fmt: skip
     """A plan that has been audited."""
-    planned = plan(graph, kernels, mode.pixels, ram, feed_rows)
+    planned = plan(graph, kernels, mode.pixels, ram, feed_rows, rooms)
     audit(planned)
     return planned
 
@@ -134,7 +139,10 @@ def build_model(
     return toolchain.build(
         target, sources, [folder], folder / f"{compiled.name}{'.elf' if target.emulators else '.so'}",
         kind=kind, optimize=compiled.mode.flag, instrument=instrument, sanitize=sanitize, keep=api(compiled),
-        defines=[*toolchain.infer_defines(compiled.name, compiled.plan.fed_bytes), *kernel_defines(compiled)],
+        defines=[
+            *toolchain.infer_defines(compiled.name, compiled.plan.fed_bytes, compiled.plan.memory_names),
+            *kernel_defines(compiled),
+        ],
     )  # fmt: skip
 
 
@@ -235,14 +243,12 @@ class HostRunner:
             raise TargetError(f"{built.output.name} cannot be loaded: {error}") from None
         self.arena_bytes = compiled.plan.arena_bytes
         self.memory = np.zeros(self.arena_bytes + GUARD, np.uint8)
-        self.model = ctypes.c_void_p()
-        status = self.function("open")(ctypes.byref(self.model), self.address, ctypes.c_size_t(self.arena_bytes))
+        spans = [(m.start, m.end) for m in compiled.plan.memories] or [(0, self.arena_bytes)]
+        self.model = (ctypes.c_void_p * len(spans))()
+        memories = [(ctypes.c_void_p(self.memory.ctypes.data + a), ctypes.c_size_t(b - a)) for a, b in spans]
+        status = self.function("open")(ctypes.byref(self.model), *(part for memory in memories for part in memory))
         if status:
             raise TargetError(f"{compiled.name}_open returned {status}")
-
-    @property
-    def address(self) -> Any:
-        return ctypes.c_void_p(self.memory.ctypes.data)
 
     def function(self, suffix: str) -> Any:
         return getattr(self.library, f"{self.compiled.name}_{suffix}")

@@ -18,6 +18,13 @@ def report(compiled: Compiled, line: Timeline, budget: int | None) -> dict[str, 
         "optimize": compiled.mode.name,
         "arena_bytes": plan.arena_bytes,
         "scratch_bytes": plan.scratch_bytes,
+        "memories": [
+            {
+                "name": m.room.name, "room": m.room.nbytes, "start": m.start, "bytes": m.nbytes,
+                "traffic_share": round(share, 4),
+            }
+            for m, share in zip(plan.memories, plan.traffic_shares, strict=True)
+        ],
         "ram_bytes": budget,
         "fits": budget is None or plan.arena_bytes <= budget,
         "packing": plan.packing,

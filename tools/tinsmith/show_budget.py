@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from .budget import Outcome
+from .pipeline import Compiled
 from .sizes_text import size_text
 
 
@@ -20,7 +21,16 @@ def outcome(out: Console, found: Outcome) -> None:
     best, ram = found.best, found.budget.ram
     if ram is not None:
         out.print(f"{best.compiled.name}: arena {against(best.compiled.plan.arena_bytes, ram)}", soft_wrap=True)
+    memories(out, best.compiled)
     flash(out, found)
+
+
+def memories(out: Console, compiled: Compiled) -> None:
+    """What is taken of each memory, if there are several."""
+    plan = compiled.plan
+    for memory, share in zip(plan.memories, plan.traffic_shares, strict=True):
+        left = against(memory.nbytes, memory.room.nbytes)
+        out.print(f"{compiled.name}: {memory.room.name} {left}; {share:.0%} of the traffic", soft_wrap=True)
 
 
 def flash(out: Console, found: Outcome) -> None:

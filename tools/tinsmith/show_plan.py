@@ -22,6 +22,9 @@ def plan(out: Console, compiled: Compiled, line: Timeline, budget: int | None, p
     found, peak = compiled.plan, line.peak
     out.print(f"[bold]{compiled.name}[/] on {compiled.target.name}, optimized for {compiled.mode.name}")
     out.print(f"arena    {found.arena_bytes:,} bytes")
+    for memory, share in zip(found.memories, found.traffic_shares, strict=True):
+        taken = f"{memory.nbytes:,} of {size_text(memory.room.nbytes)}, {share:.0%} of the traffic"
+        out.print(f"  {memory.room.name}: {taken}, from {memory.start:,} on")
     out.print(f"scratch  {found.scratch_bytes:,} bytes of it, at most")
     out.print(f"peak     {peak.nbytes:,} bytes in use {where(line)}")
     if budget is not None:

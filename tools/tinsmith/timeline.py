@@ -13,6 +13,7 @@ from functools import cached_property
 
 from .plan import Plan
 from .plan.lifetimes import SCRATCH, STATE, Buffer, moments_of
+from .plan.memories import ADDRESSES
 from .plan.schedule import FEED
 
 Span = tuple[int, int]  # first and last moment
@@ -91,7 +92,9 @@ class Timeline:
         return cls(plan, (*nodes, AFTER), (*steps, 1), tuple(starts), births)
 
     def kind(self, buffer: Buffer) -> str:
-        """What a buffer is: whole, ring, scratch or state."""
+        """What a buffer is: whole, ring, scratch, state or addresses."""
+        if buffer.name == ADDRESSES:
+            return "addresses"
         if buffer.name not in self.plan.sizes:
             return "scratch" if buffer.name.startswith(SCRATCH) else "state"
         return "ring" if buffer.places or buffer.rows < self.rows_in_all(buffer) else "whole"

@@ -54,16 +54,19 @@ class Built:
     commands: tuple[Command, ...]  # in the order in which they ran
 
 
-def infer_defines(name: str, fed_bytes: int = 0) -> Command:
+def infer_defines(name: str, fed_bytes: int = 0, memories: Sequence[str] = ("arena",)) -> Command:
     """The macros that make firmware/apps/infer run the generated model NAME.h, NAME.c.
 
-    `fed_bytes` are those of an input that the model takes row by row; the application keeps it for it.
+    `fed_bytes` are those of an input that the model takes row by row; the application keeps it for it. `memories` are
+    the names of those that the model works in.
     """
+    sizes = "+".join(f"{name}_{memory}_BYTES".upper() for memory in memories)
     return (
         *([f"TIN_MODEL_FED_BYTES={fed_bytes}"] if fed_bytes else []),
         f"TIN_MODEL={name}_model",
         f'TIN_MODEL_HEADER="{name}.h"',
-        f"TIN_MODEL_ARENA_BYTES={name.upper()}_ARENA_BYTES",
+        f"TIN_MODEL_MEMORIES={len(memories)}",
+        f"TIN_MODEL_MEMORY_BYTES=({sizes})",
     )
 
 

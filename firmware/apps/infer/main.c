@@ -1,13 +1,13 @@
 /* Runs a compiled model on the samples of a request and answers with its outputs.
  *
- * The build names the model: TIN_MODEL_HEADER (its header, quoted), TIN_MODEL (its description) and
- * TIN_MODEL_ARENA_BYTES; for a model that takes its input row by row also TIN_MODEL_FED_BYTES, the bytes of all
- * rows. All numbers of the protocol are little-endian u32:
+ * The build names the model: TIN_MODEL_HEADER (its header, quoted), TIN_MODEL (its description),
+ * TIN_MODEL_MEMORIES (how many) and TIN_MODEL_MEMORY_BYTES (of all, the arena among them); for a model that takes its
+ * input row by row also TIN_MODEL_FED_BYTES, the bytes of all rows. All numbers of the protocol are little-endian u32:
  *
  *   request    magic, flags, samples, bytes of all inputs of one sample; then for each sample the
  *              inputs' bytes in the model's order
- *   response   magic, bytes of all outputs, arena bytes, nodes; then for each sample, if traced, the
- *              whole arena after each call of a kernel, and the outputs' bytes; at the end magic, status of the
+ *   response   magic, bytes of all outputs, bytes of all memories, nodes; then for each sample, if traced, all
+ *              memories after each call of a kernel, and the outputs' bytes; at the end magic, status of the
  *              last run, most stack bytes that a run used
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -24,13 +24,14 @@
 
 #define GUARD_BYTES 20u
 
-/* The arena is aligned as little as models may expect (4, not 8), and nothing lies between it and its
- * guards. */
+/* All memories, a guard in front of each and one behind the last. They are aligned as little as models may expect (4,
+ * not 8), and nothing lies between them and their guards. */
+static uint8_t room[TIN_MODEL_MEMORY_BYTES + (TIN_MODEL_MEMORIES + 1) * GUARD_BYTES] TIN_ALIGNED(8);
+
 static struct {
-    uint8_t before[GUARD_BYTES];
-    uint8_t arena[TIN_MODEL_ARENA_BYTES];
-    uint8_t after[GUARD_BYTES];
-} TIN_ALIGNED(8) memory;
+    uint8_t *start;
+    uint32_t bytes;
+} memories[TIN_MODEL_MEMORIES];
 
 static uint32_t flags;
 static int computed; /* whether a kernel has run since the arena was last traced */
@@ -69,22 +70,48 @@ static uint8_t guard_byte(uint32_t index)
     return (uint8_t)(0xa5u + 29u * index);
 }
 
-static void check_guards(void)
+static uint8_t *guard_before(uint32_t memory)
 {
-    for (uint32_t i = 0; i < GUARD_BYTES; i++) {
-        if (memory.after[i] != guard_byte(i))
-            fail("guard", "bytes behind the arena were overwritten");
-        if (memory.before[i] != guard_byte(i))
-            fail("guard", "bytes in front of the arena were overwritten");
-    }
+    return memory < TIN_MODEL_MEMORIES ? memories[memory].start - GUARD_BYTES : room + sizeof room - GUARD_BYTES;
 }
 
-/* Writes the arena as the last call of a kernel left it. */
+static void check_guards(void)
+{
+    for (uint32_t m = TIN_MODEL_MEMORIES + 1; m-- > 0;)
+        for (uint32_t i = 0; i < GUARD_BYTES; i++)
+            if (guard_before(m)[i] != guard_byte(i))
+                fail("guard", m > 0 ? "bytes behind the arena were overwritten"
+                                    : "bytes in front of the arena were overwritten");
+}
+
+/* Writes all memories as the last call of a kernel left them. */
 static void trace(void)
 {
-    if (flags & FLAG_TRACE && computed)
-        port_write(memory.arena, TIN_MODEL_ARENA_BYTES);
+    for (uint32_t m = 0; m < TIN_MODEL_MEMORIES && flags & FLAG_TRACE && computed; m++)
+        port_write(memories[m].start, memories[m].bytes);
     computed = 0;
+}
+
+/* Shares out the room. */
+static void lay_out(const tin_model *model)
+{
+    uint8_t *at = room + GUARD_BYTES;
+    for (uint32_t m = 0; m < TIN_MODEL_MEMORIES; m++) {
+        memories[m].start = at;
+        memories[m].bytes = m == 0 ? model->arena_bytes : model->memories[m - 1].bytes;
+        at += memories[m].bytes + GUARD_BYTES;
+    }
+    if (model->memory_count + 1 != TIN_MODEL_MEMORIES || at != room + sizeof room)
+        fail("protocol", "the build does not know what memories the model has");
+    for (uint32_t m = 0; m <= TIN_MODEL_MEMORIES; m++)
+        for (uint32_t i = 0; i < GUARD_BYTES; i++)
+            guard_before(m)[i] = guard_byte(i);
+}
+
+/* Where an input or output lies. */
+static uint8_t *bytes_of(const tin_tensor_info *tensor)
+{
+    return memories[tensor->offset / TIN_MEMORY_SPAN].start + tensor->offset % TIN_MEMORY_SPAN;
 }
 
 /* A guard is checked before the next node's index is stored, so that a report names the culprit. */
@@ -134,9 +161,9 @@ static tin_status call_model(const tin_model *model)
 {
 #ifdef TIN_MODEL_FED_BYTES
     fed.next = 0;
-    return model->run_rows(memory.arena, TIN_MODEL_ARENA_BYTES, feed, &fed);
+    return model->run_rows(memories[0].start, memories[0].bytes, feed, &fed);
 #else
-    return model->run(memory.arena, TIN_MODEL_ARENA_BYTES);
+    return model->run(memories[0].start, memories[0].bytes);
 #endif
 }
 
@@ -160,15 +187,18 @@ static tin_status run_sample(const tin_model *model, uint32_t *worst)
     tin_status status;
     uint32_t noise = 1u + (uint32_t)tin_sample;
     /* A model must not depend on what a previous run left behind. */
-    for (uint32_t i = 0; i < TIN_MODEL_ARENA_BYTES; i++) {
-        noise = noise * 1664525u + 1013904223u;
-        memory.arena[i] = (uint8_t)(noise >> 24);
-    }
+    for (uint32_t m = 0; m < TIN_MODEL_MEMORIES; m++)
+        for (uint32_t i = 0; i < memories[m].bytes; i++) {
+            noise = noise * 1664525u + 1013904223u;
+            memories[m].start[i] = (uint8_t)(noise >> 24);
+        }
+    for (uint32_t m = 1; m < TIN_MODEL_MEMORIES; m++)
+        tin_attach(memories[0].start, m, memories[m].start);
 #ifdef TIN_MODEL_FED_BYTES
     read_exactly(fed.data, sizeof fed.data);
 #else
     for (uint32_t i = 0; i < model->input_count; i++)
-        read_exactly(memory.arena + model->inputs[i].offset, model->inputs[i].bytes);
+        read_exactly(bytes_of(&model->inputs[i]), model->inputs[i].bytes);
 #endif
     computed = 0;
     status = measured_run(model, worst);
@@ -176,7 +206,7 @@ static tin_status run_sample(const tin_model *model, uint32_t *worst)
     check_guards();
     if (status == TIN_OK)
         for (uint32_t i = 0; i < model->output_count; i++)
-            port_write(memory.arena + model->outputs[i].offset, model->outputs[i].bytes);
+            port_write(bytes_of(&model->outputs[i]), model->outputs[i].bytes);
     return status;
 }
 
@@ -187,6 +217,7 @@ int main(void)
     tin_status status = TIN_OK;
 
     port_init();
+    lay_out(model);
     read_exactly(request, sizeof request);
     if (request[0] != REQUEST_MAGIC)
         fail("protocol", "the request does not start with its magic number");
@@ -195,12 +226,10 @@ int main(void)
     flags = request[1];
     header[0] = RESPONSE_MAGIC;
     header[1] = total_bytes(model->outputs, model->output_count);
-    header[2] = TIN_MODEL_ARENA_BYTES;
+    header[2] = TIN_MODEL_MEMORY_BYTES;
     header[3] = model->node_count;
     port_write(header, sizeof header);
 
-    for (uint32_t i = 0; i < GUARD_BYTES; i++)
-        memory.before[i] = memory.after[i] = guard_byte(i);
     for (uint32_t i = 0; i < request[2] && status == TIN_OK; i++) {
         tin_sample = (int32_t)i;
         status = run_sample(model, &trailer[2]);

@@ -12,12 +12,13 @@ from .. import __version__, ops
 from ..graph import Array, Graph, Node, Tensor
 from ..ops.base import Call, c_fields
 from ..plan import Plan
+from ..plan.memories import ADDRESS_BYTES
 from .core import struct_name
 from .demand import Order
 from .memory_map import memory_map
 from .render import C_TYPES, c_float, c_integer, c_string, c_values, identifier, render, safe_comment
 
-API_VERSION = 2  # TIN_API_VERSION
+API_VERSION = 3  # TIN_API_VERSION
 TIN_TYPES = {
     "int8": "TIN_INT8",
     "uint8": "TIN_UINT8",
@@ -65,7 +66,8 @@ def linked(plan: Plan, name: str, specialised: bool = False, flag: str = "-O2") 
         "inputs": inputs, "outputs": outputs, "arrays": arrays.entries, "nodes": nodes,
         "streamed": order.streamed(), "calls": order.calls(), "comments": {n["name"]: n["comment"] for n in nodes},
         "memory_map": memory_map(plan), "packing": plan.packing,
-        "omitted": omitted, "feed": feed_entry(plan, inputs, arrays),
+        "omitted": omitted, "feed": feed_entry(plan, inputs, arrays), "memories": memory_entries(plan, name),
+        "address_bytes": ADDRESS_BYTES * (len(plan.memories) - 1),
         "included": [s for s in plan.sources if s.endswith(".c")] if specialised else [],
     }  # fmt: skip
     return {
@@ -73,6 +75,19 @@ def linked(plan: Plan, name: str, specialised: bool = False, flag: str = "-O2") 
         f"{name}.c": render("model.c.j2", **values),
         f"{name}.json": json.dumps(report(plan, name, arrays, omitted, flag), indent=2) + "\n",
     }
+
+
+def memory_entries(plan: Plan, model: str) -> list[dict[str, Any]]:
+    """The memories of a model, the arena first: what they are called and what the model needs of them."""
+    if not plan.memories:
+        return [{"name": "arena", "macro": f"{model}_ARENA".upper(), "bytes": plan.arena_bytes, "note": ""}]
+    return [
+        {
+            "name": m.room.name, "macro": f"{model}_{m.room.name}".upper(), "bytes": m.nbytes,
+            "note": f"of {m.room.nbytes:,}; {share:.0%} of the traffic",
+        }
+        for m, share in zip(plan.memories, plan.traffic_shares, strict=True)
+    ]  # fmt: skip
 
 
 def summary(plan: Plan, arrays: Arrays) -> list[str]:
@@ -103,9 +118,9 @@ def node_entry(plan: Plan, node: Node, index: int, arrays: Arrays) -> dict[str, 
     source = f"{name}_in" if separate else views[0] if op.runtime_arity == 1 else "{ " + ", ".join(views) + " }"
     fields = [f".in = {source}", f".out = {rows_of(plan, call, op, call.y, arrays)}"]
     if op.needs_scratch:
-        fields.append(f".scratch = {plan.scratch_offset(node) if op.scratch_bytes(call) else 0}")
+        fields.append(f".scratch = {plan.c_place(plan.scratch_offset(node)) if op.scratch_bytes(call) else 0}")
     if op.needs_state:
-        fields.append(f".state = {plan.state_offset(node)}")
+        fields.append(f".state = {plan.c_place(plan.state_offset(node))}")
     params = op.params(call)
     for field_name, ctype, text in c_fields(type(params)):
         value = getattr(params, field_name)
@@ -129,7 +144,7 @@ def rows_of(plan: Plan, call: Call, op: ops.Op, tensor: Tensor, arrays: Arrays) 
     table = row_table(plan, tensor, arrays)
     if table:
         return f"{{ {table}, 1, TIN_TABLE_STRIDE, 1 }}"
-    return f"{{ NULL, {plan.offset(tensor.name)}, {stride}, {plan.rows_held(tensor.name, count)} }}"
+    return f"{{ NULL, {plan.c_place(plan.offset(tensor.name))}, {stride}, {plan.rows_held(tensor.name, count)} }}"
 
 
 def row_table(plan: Plan, tensor: Tensor, arrays: Arrays) -> str | None:
@@ -148,13 +163,22 @@ def io_entry(plan: Plan, tensor: Tensor, model: str, kind: str, index: int, take
     real = f", real = {scale} * (q - {tensor.zero_point})" if tensor.quant else ""
     comment = f"{kind} {index} '{tensor.name}': {tensor.dtype} [{', '.join(shape)}]{real}"
     return {
-        "accessor": accessor, "macro": accessor.upper(), "offset": plan.offset(tensor.name),
-        "fed": tensor.name in plan.fed,
+        "accessor": accessor, "macro": accessor.upper(), "place": plan.c_place(plan.offset(tensor.name)),
+        "fed": tensor.name in plan.fed, **io_memory(plan, tensor),
         "elements": tensor.size, "bytes": tensor.nbytes, "ctype": C_TYPES[tensor.dtype.name],
         "type": TIN_TYPES[tensor.dtype.name], "rank": len(shape), "shape": ", ".join(shape) or "0",
         "scale": scale, "zero_point": tensor.zero_point if tensor.quant else 0,
         "string": c_string(tensor.name), "comment": safe_comment(comment),
     }  # fmt: skip
+
+
+def io_memory(plan: Plan, tensor: Tensor) -> dict[str, Any]:
+    """The name of the memory that an input or output lies in, and bytes from its start."""
+    offset = plan.offset(tensor.name)
+    if not plan.memories:
+        return {"memory": "arena", "offset": offset}
+    memory = plan.memories[plan.memory_of(offset)]
+    return {"memory": memory.room.name, "offset": offset - memory.start}
 
 
 def feed_entry(plan: Plan, inputs: Sequence[Mapping[str, Any]], arrays: Arrays) -> dict[str, Any] | None:
@@ -165,7 +189,7 @@ def feed_entry(plan: Plan, inputs: Sequence[Mapping[str, Any]], arrays: Arrays) 
     buffer, (rows, row_bytes) = plan.buffer(name), plan.sizes[name]
     return {
         "macro": entry["macro"], "rows": rows, "row_bytes": row_bytes, "needed": plan.rows_fetched,
-        "held": buffer.rows, "offset": buffer.offset,
+        "held": buffer.rows, "place": plan.c_place(buffer.offset),
         "table": row_table(plan, plan.graph[name], arrays),
     }  # fmt: skip
 
@@ -183,6 +207,7 @@ def report(plan: Plan, name: str, arrays: Arrays, omitted: Sequence[str], flag: 
         "constants_sha256": digest.hexdigest(),
         "arena_bytes": plan.arena_bytes,
         "scratch_bytes": plan.scratch_bytes,
+        "memories": [{"name": m.room.name, "bytes": m.nbytes, "room": m.room.nbytes} for m in plan.memories],
         "constant_bytes": sum(e["bytes"] for e in arrays.entries),
         "packing": plan.packing,
         "sources": list(plan.sources),

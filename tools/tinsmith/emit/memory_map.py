@@ -13,7 +13,11 @@ def memory_map(plan: Plan) -> list[str]:
     for tensor, root in plan.roots.items():
         names.setdefault(root, []).append(tensor)
     lines = [f"{'bytes':>17}  {header(count)}  tensor"]
+    number = -1
     for b in sorted(plan.buffers, key=lambda b: (b.offset, b.first)):
+        if plan.memories and plan.memory_of(b.offset) > number:
+            number = plan.memory_of(b.offset)
+            lines.append(f"{plan.memories[number].room.name}, from {plan.memories[number].start} on:")
         marks = "".join("#" if b.first <= i <= b.last else "." for i in steps(count))
         shared = names.get(b.name, [b.name])
         label = b.name if len(shared) == 1 else f"{b.name} (and {len(shared) - 1} views)"

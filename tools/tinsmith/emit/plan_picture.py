@@ -121,6 +121,9 @@ def panel(line: Timeline, box: Box, top: int, budget: int | None, slanted: bool,
     )
     if budget is not None:
         lines.append({"y": number(scale.y(budget)), "kind": "budget", "text": f"{size_text(budget)} of RAM"})
+    for memory in plan.memories[1:]:
+        text = f"{memory.room.name}, {memory.nbytes:,} bytes, begins here"
+        lines.append({"y": number(scale.y(memory.start)), "kind": "budget", "text": text})
     return Panel(
         box=box,
         shapes=found,

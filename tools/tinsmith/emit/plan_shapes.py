@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..plan.lifetimes import Buffer
+from ..plan.memories import ADDRESSES
 from ..timeline import Block, Timeline
 from .plan_scale import Scale, number
 
@@ -38,9 +39,10 @@ class Shape:
 
 
 def shapes(line: Timeline, scale: Scale) -> list[Shape]:
-    """All buffers, those that live later on top: they overwrite."""
+    """All buffers, those that live later on top: they overwrite. Addresses of memories are too few bytes to be seen."""
     colours = colours_of(line)
-    order = sorted(range(len(line.plan.buffers)), key=lambda i: (line.plan.buffers[i].first, i))
+    drawn = [i for i, b in enumerate(line.plan.buffers) if b.name != ADDRESSES]
+    order = sorted(drawn, key=lambda i: (line.plan.buffers[i].first, i))
     return [shape(line, scale, i, colours) for i in order]
 
 

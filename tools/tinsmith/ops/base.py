@@ -65,6 +65,8 @@ class Call:
     node: Node
     inputs: tuple[Tensor | None, ...]
     outputs: tuple[Tensor, ...]
+    # Once planned: steps that its kernel computes at a time whose outputs lie one behind the other.
+    stretches: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, graph: Graph, node: Node) -> Call:

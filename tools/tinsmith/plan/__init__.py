@@ -5,9 +5,10 @@ tasks -> schedule -> lifetimes -> packing; `search` says which ways through a gr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,12 +18,14 @@ from ..graph import Array, Graph, Node
 from ..ops import Op
 from . import feed
 from .lifetimes import ROW_UNIT, SCRATCH, STATE, TABLE_STRIDE, Buffer
+from .memories import MEMORY_SPAN, Memory, Room, traffic
 from .schedule import FEED, Run
 from .tasks import Rows, Task, find_roots, make_task, sizes_of
 
 __all__ = ["SCRATCH", "TABLES_MACRO", "TABLE_STRIDE", "Buffer", "Plan", "Run", "find_roots", "plan", "scratch_name"]
 
 TABLES_MACRO = "TIN_ROW_TABLES"  # 0 where no rows are found through tables (tin_rows.h)
+MEMORIES_MACRO = "TIN_MEMORIES"  # 0 where there is one memory
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Plan:
     cuts: tuple[str, ...]  # buffers that are complete before anything behind them begins; the rest runs on demand
     steps: Mapping[str, int]  # steps a call of the nodes that are streamed, by their output
     fed: tuple[str, ...] = ()  # inputs that come row by row
+    memories: tuple[Memory, ...] = ()  # if there are several
 
     @cached_property
     def by_name(self) -> Mapping[str, Buffer]:
@@ -71,6 +75,37 @@ class Plan:
     def offset(self, tensor: str) -> int:
         """Bytes from the start of the arena to a tensor, or to the ring of its rows."""
         return self.buffer(tensor).offset
+
+    def memory_of(self, offset: int) -> int:
+        """Which memory an address lies in: 0 is the arena."""
+        return sum(offset >= memory.start for memory in self.memories[1:])
+
+    def c_place(self, offset: int) -> int:
+        """An address as generated code states it: see tin_at in tin_rows.h."""
+        number = self.memory_of(offset)
+        return number * MEMORY_SPAN + offset - self.memories[number].start if self.memories else offset
+
+    @property
+    def memory_names(self) -> tuple[str, ...]:
+        return tuple(memory.room.name for memory in self.memories) or ("arena",)
+
+    @property
+    def lacking(self) -> int:
+        """Bytes that memories lack for this plan."""
+        return sum(memory.over for memory in self.memories)
+
+    @cached_property
+    def traffic(self) -> Mapping[str, int]:
+        """Bytes that calls read and write in each buffer, as memories.traffic counts them."""
+        return traffic(self.tasks, self.runs, self.sizes, self.roots)
+
+    @property
+    def traffic_shares(self) -> tuple[float, ...]:
+        """The share of each of several memories in the traffic."""
+        found = [0] * len(self.memories)
+        for name, nbytes in self.traffic.items() if found else ():
+            found[self.memory_of(self.by_name[name].offset)] += nbytes
+        return tuple(nbytes / max(1, sum(found)) for nbytes in found)
 
     def is_ring(self, tensor: str) -> bool:
         """Whether the rows of a tensor do not all lie one behind the other: mostly only some of them are in memory."""
@@ -118,26 +153,36 @@ class Plan:
         """Source files of the kernels that run, relative to firmware/core."""
         return tuple(sorted({name for kernel in self.kernels.values() if not kernel.view for name in kernel.sources}))
 
+    def stretches(self, node: int) -> Iterator[int]:
+        """Steps that are computed at a time by the node with that index: a call, or up to the end of a ring."""
+        name = self.graph.nodes[node].outputs[0]
+        for run in self.runs:
+            held = self.rows_held(name, run.end)
+            starts = [run.first, *range(run.first // held * held + held, run.end, held), run.end]
+            yield from (end - first for first, end in pairwise(starts) if run.node == node)
+
     def omitted_parts(self, thrifty: bool) -> tuple[str, ...]:
         """Macros of parts of these kernels that no node uses (Op.used_parts)."""
         offered = {kernel.part_macro(part) for kernel in self.kernels.values() for part in kernel.parts}
-        for node in self.graph.nodes:
+        for i, node in enumerate(self.graph.nodes):
             kernel, call = self.kernel(node), ops.Call.of(self.graph, node)
-            used = set(kernel.used_parts(call, thrifty))
+            used = set(kernel.used_parts(replace(call, stretches=tuple(self.stretches(i))), thrifty))
             if any(self.is_ring(name) for name in node.inputs if name is not None and name in self.roots):
                 used |= kernel.parts.keys() if kernel.ring_parts is None else kernel.ring_parts
             offered -= {kernel.part_macro(part) for part in used}
         return tuple(sorted(offered))
 
     def omitted(self, thrifty: bool) -> tuple[str, ...]:
-        """All macros that may be 0 for this plan: those of parts, and that of tables of rows."""
+        """All macros that may be 0 for this plan: those of parts, of tables of rows, of several memories."""
         tables = () if any(b.places for b in self.buffers) else (TABLES_MACRO,)
-        return (*self.omitted_parts(thrifty), *tables)
+        memories = () if self.memories else (MEMORIES_MACRO,)
+        return (*self.omitted_parts(thrifty), *tables, *memories)
 
     @property
     def arena_bytes(self) -> int:
-        """Bytes of RAM for inputs, outputs, everything between and scratch: exact."""
-        return max((b.end for b in self.buffers), default=0)
+        """Bytes of RAM for inputs, outputs, everything between and scratch: exact. Of several memories, the sum."""
+        ends = [b.end for b in self.buffers] + [memory.end for memory in self.memories]
+        return max(ends, default=0)
 
     @property
     def scratch_bytes(self) -> int:
@@ -151,13 +196,14 @@ def scratch_name(node: Node) -> str:
 
 def plan(
     graph: Graph, kernels: Mapping[str, Op] | None = None, pixels: int | None = None, ram: int | None = None,
-    fed: bool = False,
+    fed: bool = False, rooms: Sequence[Room] = (),
 ) -> Plan:  # fmt: skip
     """The smallest arena found for a graph, by several ways through it and several orders of packing.
 
     `kernels` is what ops.choose chose; by default portable kernels run. With `pixels`, layers may run row by row, in
     calls that compute at least so many pixels; otherwise they run one by one. `ram` is a budget in bytes: the plan is
     then the one that costs the least time of those that fit. With `fed`, the model's input comes row by row.
+    `rooms` are several memories to be used, the fastest first.
     Raises Unsupported for models whose output does not depend on their input and for inputs that cannot come row by
     row, BudgetMissed if no plan fits.
     """
@@ -168,6 +214,6 @@ def plan(
             raise Unsupported(f"{graph.name}: the output {name!r} does not depend on the input")
     if fed:
         feed.check_graph(graph)
-    found = search(graph, ops.choose(graph, ()) if kernels is None else kernels, Wish(pixels, ram, fed))
+    found = search(graph, ops.choose(graph, ()) if kernels is None else kernels, Wish(pixels, ram, fed, tuple(rooms)))
     feed.check_plan(found)
     return found

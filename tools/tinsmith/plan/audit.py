@@ -13,6 +13,7 @@ import numpy as np
 from ..graph import Array
 from . import Plan, scratch_name
 from .lifetimes import STATE
+from .memories import ADDRESSES
 from .schedule import FEED, Run
 from .tasks import MOST_ROWS, Read, Task
 
@@ -58,6 +59,10 @@ class Ledger:
 def audit(plan: Plan) -> None:
     """Raises Overwritten if any run of the plan would read, keep or return anything but what it should."""
     ledger = Ledger(plan)
+    addresses = plan.by_name.get(ADDRESSES)
+    if addresses:
+        ledger.put(ADDRESSES, addresses.offset, addresses.end)
+    forbid_straddling(plan)
     for name in plan.graph.inputs:
         for row in range(0 if name in plan.fed else plan.buffer(name).rows):
             ledger.put_row(name, row)
@@ -71,6 +76,15 @@ def audit(plan: Plan) -> None:
         root = plan.views[name]
         for row in range(plan.buffer(name).rows):
             ledger.expect_row(root, row, "the caller")
+    if addresses:
+        ledger.expect(ADDRESSES, addresses.offset, addresses.end, 0, "every call")
+
+
+def forbid_straddling(plan: Plan) -> None:
+    """Memories do not lie one behind the other, so nothing may lie in two of them."""
+    for buffer in plan.buffers:
+        if plan.memory_of(buffer.offset) != plan.memory_of(buffer.end - 1):
+            raise Overwritten(f"{buffer.name} lies at {buffer.offset} to {buffer.end}, in two memories")
 
 
 def follow(ledger: Ledger, task: Task, run: Run) -> None:

@@ -135,8 +135,22 @@ def best_packing(
     buffers: Sequence[Buffer], forbidden: Sequence[Mapping[int, Forbidden]], quick: bool = False
 ) -> Packing:
     """The smallest arena found, from several orders of packing."""
+    starts = simple_packings(buffers, forbidden)
+    packer, best, rng = packer_of(buffers, forbidden), starts[0], random.Random(1)
+    for start in starts if buffers else ():
+        best = local_search(packer, start, best, rng, quick)
+    return best
+
+
+def packer_of(buffers: Sequence[Buffer], forbidden: Sequence[Mapping[int, Forbidden]]) -> Packer:
+    near = [[(j, low, top) for j, found in others.items() for low, top in found] for others in forbidden]
+    return Packer([b.nbytes for b in buffers], near)
+
+
+def simple_packings(buffers: Sequence[Buffer], forbidden: Sequence[Mapping[int, Forbidden]]) -> list[Packing]:
+    """What several orders of packing give at once, the smallest first."""
     if not buffers:
-        return Packing((), 0, "nothing to pack")
+        return [Packing((), 0, "nothing to pack")]
     indices = range(len(buffers))
     orders = {
         "largest first": sorted(indices, key=lambda i: (-buffers[i].nbytes, buffers[i].first)),
@@ -145,13 +159,8 @@ def best_packing(
         "in order of death": sorted(indices, key=lambda i: (-buffers[i].last, -buffers[i].nbytes)),
         "longest lived first": sorted(indices, key=lambda i: (buffers[i].first - buffers[i].last, -buffers[i].nbytes)),
     }
-    near = [[(j, low, top) for j, found in others.items() for low, top in found] for others in forbidden]
-    packer = Packer([b.nbytes for b in buffers], near)
-    starts = sorted((packer.pack(order, name) for name, order in orders.items()), key=lambda packing: packing.size)
-    best, rng = starts[0], random.Random(1)
-    for start in starts:
-        best = local_search(packer, start, best, rng, quick)
-    return best
+    packer = packer_of(buffers, forbidden)
+    return sorted((packer.pack(order, name) for name, order in orders.items()), key=lambda packing: packing.size)
 
 
 def local_search(packer: Packer, current: Packing, best: Packing, rng: random.Random, quick: bool) -> Packing:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ..graph import Graph
 from ..ops import Op
 from . import Plan
 from .lifetimes import SCRATCH, STATE, Buffer, History, Stretch, history, mask, ring_size, shared, stretches
 from .loose import loose_packing
+from .memories import ADDRESS_BYTES, ADDRESSES, Memory, Room, spread, traffic
 from .packing import Forbidden, best_packing, collisions, intersection, negative
 from .schedule import Flow, Run, schedule
 from .tasks import Task, sizes_of
@@ -28,10 +29,11 @@ def record(graph: Graph, roots: Mapping[str, str], flow: Flow, runs: Sequence[Ru
 
 
 def place(
-    graph: Graph, roots: Mapping[str, str], kernels: Mapping[str, Op], flow: Flow, tables: bool, quick: bool = False
-) -> Plan:
+    graph: Graph, roots: Mapping[str, str], kernels: Mapping[str, Op], flow: Flow, tables: bool, quick: bool = False,
+    rooms: Sequence[Room] = (),
+) -> Plan:  # fmt: skip
     """The plan of a flow, packed as well as could be found. With `tables`, rows of rings may lie anywhere. `quick`: to
-    compare it with others, not to keep it."""
+    compare it with others, not to keep it. With `rooms`, there are several memories, and no tables."""
     goals = targets(graph, roots, flow)
     runs = schedule(flow, goals)
     past = record(graph, roots, flow, runs)
@@ -39,22 +41,62 @@ def place(
     holder = shared(flow.tasks, past, roots, streamed)
     buffers = list(make_buffers(graph, flow, past, holder))
     forbidden = conflicts(flow.tasks, past, buffers, holder)
-    found = best_packing(buffers, forbidden, quick)
-    loose = loose_packing(buffers, forbidden, past, found, quick) if tables else None
-    rigid = tuple(replace(b, offset=offset) for b, offset in zip(buffers, found.offsets, strict=True))
+    tensors = {tensor: holder[root] for tensor, root in roots.items()}
+    if rooms:
+        heat = traffic({task.node: task for task in flow.tasks}, runs, sizes_of(graph, roots), tensors)
+        places = in_rooms(buffers, forbidden, heat, rooms, past.moments)
+    else:
+        places = in_arena(buffers, forbidden, past, tables, quick)
     outputs = [node.outputs[0] for node in graph.nodes]
     used = {outputs[task.node]: task.op for task in flow.tasks}
     return Plan(
         graph,
-        loose or rigid,
-        {tensor: holder[root] for tensor, root in roots.items()},
-        "rows one by one" if loose else found.name,
+        places.buffers,
+        tensors,
+        places.packing,
         {name: used.get(name, kernel) for name, kernel in kernels.items()},
         tuple(runs),
         tuple(name for name in goals if name in flow.whole),
         {outputs[task.node]: flow.steps_a_call(task) for task in flow.tasks if task.node in streamed},
         tuple(flow.fed),
+        places.memories,
     )
+
+
+@dataclass(frozen=True)
+class Places:
+    """Buffers that have their places, and how these were found."""
+
+    buffers: tuple[Buffer, ...]
+    packing: str
+    memories: tuple[Memory, ...] = ()
+
+
+def in_arena(
+    buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]], past: History, tables: bool, quick: bool
+) -> Places:
+    """Places in one memory."""
+    found = best_packing(buffers, forbidden, quick)
+    loose = loose_packing(buffers, forbidden, past, found, quick) if tables else None
+    if loose:
+        return Places(loose, "rows one by one")
+    return Places(moved(buffers, found.offsets), found.name)
+
+
+def in_rooms(
+    buffers: Sequence[Buffer], forbidden: Sequence[dict[int, Forbidden]], heat: Mapping[str, int],
+    rooms: Sequence[Room], moments: int,
+) -> Places:  # fmt: skip
+    """Places in several memories. In front of all is room for their addresses."""
+    offsets, memories = spread(buffers, forbidden, heat, rooms)
+    nbytes = ADDRESS_BYTES * (len(rooms) - 1)
+    last = max(b.last for b in buffers)
+    addresses = Buffer(ADDRESSES, 1, nbytes, (Stretch(0, nbytes, mask(0, moments - 1)),), -1, last)
+    return Places((addresses, *moved(buffers, offsets)), "the hottest first", memories)
+
+
+def moved(buffers: Sequence[Buffer], offsets: Sequence[int]) -> tuple[Buffer, ...]:
+    return tuple(replace(b, offset=offset) for b, offset in zip(buffers, offsets, strict=True))
 
 
 def make_buffers(graph: Graph, flow: Flow, past: History, holder: Mapping[str, str]) -> list[Buffer]:

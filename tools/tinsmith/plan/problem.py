@@ -18,6 +18,7 @@ from ..graph import Graph
 from ..ops import Op
 from . import Plan
 from .lifetimes import history, peak
+from .memories import Room
 from .place import place
 from .schedule import Flow, run_count, schedule
 from .tasks import Forms, Task, find_roots, forms, sizes_of
@@ -212,9 +213,9 @@ class Problem:
         """What layers without any rows take at least."""
         return max((self.layer_bytes(forms.layer) for forms in self.forms), default=0)
 
-    def layers(self) -> Plan:
-        """The plan without any rows."""
-        return self.place(self.flow_of(0, len(self.forms), set(self.counts)))
+    def layers(self) -> Flow:
+        """The way without any rows."""
+        return self.flow_of(0, len(self.forms), set(self.counts))
 
     def packed(self, cuts: Cuts, tables: bool, quick: bool = False) -> Plan:
         """The plan with these cuts; `quick`: without much search for a packing."""
@@ -223,5 +224,5 @@ class Problem:
             self.plans[key] = self.place(self.flow(cuts), tables, quick)
         return self.plans[key]
 
-    def place(self, flow: Flow, tables: bool = False, quick: bool = False) -> Plan:
-        return place(self.graph, self.roots, self.kernels, flow, tables, quick)
+    def place(self, flow: Flow, tables: bool = False, quick: bool = False, rooms: Sequence[Room] = ()) -> Plan:
+        return place(self.graph, self.roots, self.kernels, flow, tables, quick, rooms)

@@ -12,6 +12,7 @@ from ..errors import BudgetMissed
 from ..graph import Graph
 from ..ops import Op
 from . import Plan
+from .memories import Room
 from .problem import MANY, Cuts, Few, Problem
 
 BUDGET_PIXELS = (32, 16, 8, 4, 1)  # pixels a call that are tried for a budget
@@ -38,6 +39,7 @@ class Wish:
     pixels: int | None = None  # as in Rung
     ram: int | None = None  # most bytes of arena: the planner gives up as little speed for them as it can
     fed: bool = False  # whether the model's input comes row by row
+    rooms: tuple[Room, ...] = ()  # several memories, the fastest first
 
     @property
     def ladder(self) -> list[Rung]:
@@ -55,6 +57,8 @@ def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
     Raises BudgetMissed if none does.
     """
     fed = tuple(graph.inputs) if wish.fed else ()
+    if wish.rooms:
+        return search_rooms(graph, kernels, wish, fed)
     best: Plan | None = None
     whole = Problem(graph, kernels, fed, 1)
     problems = {rung.pixels or 1: whole.but(rung.pixels or 1) for rung in wish.ladder}
@@ -64,7 +68,7 @@ def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
             found = [lean_plan(problem, rung.pace)]
         elif rung.pixels is None:
             hopeless = fed or (best and problem.least_layers > best.arena_bytes)
-            found = [problem.layers()] if not hopeless else []
+            found = [problem.place(problem.layers())] if not hopeless else []
         else:
             found = [problem.packed(best_cuts(problem, rung.tables)[1], rung.tables)]
         both = [*([best] if best else []), *found]
@@ -79,6 +83,35 @@ def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
             best.arena_bytes,
         )
     return best
+
+
+def search_rooms(graph: Graph, kernels: Mapping[str, Op], wish: Wish, fed: tuple[str, ...]) -> Plan:
+    """Of the plans that several memories can hold, the one with the largest share of its traffic in the fastest.
+
+    Plans that give up speed are tried only if none else fits. Raises BudgetMissed if none does.
+    """
+
+    def planned(pixels: int | None) -> Plan:
+        one = Problem(graph, kernels, fed, pixels or 1)
+        flow = one.layers() if pixels is None else one.flow(best_cuts(one, tables=False)[1])
+        return one.place(flow, rooms=wish.rooms)
+
+    missed: list[Plan] = []
+    usual = [rung.pixels for rung in wish.ladder]
+    steps: list[list[int | None]] = [usual]
+    steps += [[pixels] for pixels in BUDGET_PIXELS]
+    for step in steps:
+        plans = [planned(pixels) for pixels in step if pixels is not None or not fed]
+        fitting = [plan for plan in plans if plan.lacking == 0]
+        if fitting:
+            return max(fitting, key=lambda plan: plan.traffic_shares[0])
+        missed += plans
+    least = min(missed, key=lambda plan: plan.lacking)
+    lacking = next(memory for memory in least.memories if memory.over)
+    raise BudgetMissed(
+        f"{graph.name} needs {lacking.nbytes:,} bytes of the memory {lacking.room.name!r}, {lacking.over:,} more than "
+        f"its {lacking.room.nbytes:,}", lacking.nbytes,
+    )  # fmt: skip
 
 
 def best_cuts(problem: Problem, tables: bool) -> tuple[int, Cuts]:

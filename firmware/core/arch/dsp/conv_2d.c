@@ -1,4 +1,4 @@
-/* CONV_2D, int8, for cores with the DSP extension: blocks of three or four pixels, pairs of channels (blocks.S).
+/* CONV_2D, int8, for cores with the DSP extension: blocks of two to four pixels, pairs of channels (blocks.S).
  *
  * Here output pixels are taken as they lie in memory, across rows; tin_dsp_lines.h stays within a row. A block's
  * windows are all read before it is written.
@@ -70,7 +70,7 @@ static void conv_place(const tin_conv_2d_dsp_params *p, uint8_t *arena, tin_dsp_
         w->step[i] = down * p->in.stride - run;
         return;
     }
-    int8_t *made = (int8_t *)arena + p->scratch + TIN_DSP_PIXELS * 4 * p->words + i * w->rows * run;
+    int8_t *made = (int8_t *)tin_room(arena, p->scratch) + TIN_DSP_PIXELS * 4 * p->words + i * w->rows * run;
     w->from[i] = made;
     w->step[i] = 0;
     conv_make(p, arena, made, w->rows, y, x);
@@ -80,8 +80,7 @@ static void conv_place(const tin_conv_2d_dsp_params *p, uint8_t *arena, tin_dsp_
 typedef struct conv_state {
     tin_dsp_block block;
     tin_dsp_windows windows;
-    conv_pixel at;    /* the block's first pixel */
-    const int8_t *in; /* of a linear call: that pixel */
+    conv_pixel at; /* the block's first pixel */
     int32_t size, count;
 } conv_state;
 
@@ -106,9 +105,11 @@ static int conv_place_inside(const tin_conv_2d_dsp_params *p, const uint8_t *are
     return 1;
 }
 
-static void conv_unpack(conv_state *s, uint32_t **to)
+static TIN_DSP_OUTLINE uint32_t *conv_unpack(const conv_state *s, uint32_t *to)
 {
-    *to = !TIN_DSP_BLOCK3 || s->size == 4 ? tin_dsp_windows4(*to, &s->windows) : tin_dsp_windows3(*to, &s->windows);
+    if (TIN_DSP_BLOCK2 && s->size == 2) return tin_dsp_windows2(to, &s->windows);
+    if (TIN_DSP_BLOCK3 && s->size == 3) return tin_dsp_windows3(to, &s->windows);
+    return tin_dsp_windows4(to, &s->windows);
 }
 
 /* Moves on to the next pixel, which may be the first one of the next row. */
@@ -124,7 +125,7 @@ static void conv_next(const tin_conv_2d_dsp_params *p, conv_pixel *at)
 /* The windows of a block; the last of the pixels that exist stands in for those that do not. */
 static void conv_gather(const tin_conv_2d_dsp_params *p, uint8_t *arena, conv_state *s)
 {
-    uint32_t *to = (uint32_t *)(void *)(arena + p->scratch);
+    uint32_t *to = (uint32_t *)(void *)tin_room(arena, p->scratch);
     conv_pixel pixels[TIN_DSP_PIXELS];
     if (s->at.column == p->out_w) {
         s->at.column--;
@@ -132,7 +133,7 @@ static void conv_gather(const tin_conv_2d_dsp_params *p, uint8_t *arena, conv_st
         conv_next(p, &s->at);
     }
     if (conv_place_inside(p, arena, s)) {
-        conv_unpack(s, &to);
+        conv_unpack(s, to);
         return;
     }
     for (int32_t i = 0; i < s->size; i++) {
@@ -144,54 +145,55 @@ static void conv_gather(const tin_conv_2d_dsp_params *p, uint8_t *arena, conv_st
     for (int32_t k = 0; k < p->kernel_h; k += s->windows.rows) {
         for (int32_t i = 0; i < s->size; i++)
             conv_place(p, arena, &s->windows, i, pixels[i].y + k * p->dilation_h, pixels[i].x);
-        conv_unpack(s, &to);
+        to = conv_unpack(s, to);
     }
 }
 
-/* The same for windows of one pixel that lie one behind the other. */
-static void conv_gather_linear(const tin_conv_2d_dsp_params *p, uint8_t *arena, conv_state *s)
+/* The same for windows of one pixel that lie one behind the other from `in` on; returns the next block's first. */
+static const int8_t *conv_gather_linear(const tin_conv_2d_dsp_params *p, uint32_t *to, conv_state *s, const int8_t *in)
 {
-    uint32_t *to = (uint32_t *)(void *)(arena + p->scratch);
     if (s->count == 4 && p->in_c % 4 == 0) {
-        tin_dsp_pixels4(to, s->in, p->in_c);
-        s->in += 4 * p->in_c;
-        return;
+        tin_dsp_pixels4(to, in, p->in_c);
+        return in + 4 * p->in_c;
     }
-    for (int32_t i = 0; i < s->size; i++) s->windows.from[i] = s->in + tin_min(i, s->count - 1) * p->in_c;
-    s->in += s->count * p->in_c;
-    conv_unpack(s, &to);
+    for (int32_t i = 0; i < s->size; i++) {
+        s->windows.from[i] = in;
+        if (i + 1 < s->count) in += p->in_c;
+    }
+    conv_unpack(s, to);
+    return in + p->in_c;
 }
 
 /* `left` output pixels that lie one behind the other, the first at the left end of `row`. */
-static void conv_pixels(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t row, int32_t left, int linear)
+static void conv_pixels(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t row, int32_t left, int32_t linear)
 {
-    const uint32_t *x = (const uint32_t *)(const void *)(arena + p->scratch);
+    uint32_t *const x = (uint32_t *)(void *)tin_room(arena, p->scratch);
     const int32_t run = p->kernel_w * p->in_c, fast = p->runs[0] * 2 >= p->out_c;
     int8_t *out = (int8_t *)tin_row_out(&p->out, arena, row);
+    const int8_t *in = linear ? (const int8_t *)tin_row(&p->in, arena, row) : NULL;
     conv_state s = { { x, p->stream, out, 0, 0, out, 0, x, 0 },
                      { { NULL, NULL, NULL, NULL }, { 0, 0, 0, 0 }, p->rows, run & ~3, run & 3 },
-                     { row * p->stride_h - p->pad_top, -p->pad_left, 0 },
-                     linear ? (const int8_t *)tin_row(&p->in, arena, row) : NULL, 0, 0 };
-    for (; left > 0; left -= s.count) {
-        const int32_t size = !TIN_DSP_BLOCK3 || left % 4 == 0 ? 4 : 3, count = tin_min(size, left);
-        if (size != s.size || count != s.count) {
+                     { row * p->stride_h - p->pad_top, -p->pad_left, 0 }, 0, 0 };
+    tin_dsp_loads(&s.block, p->words, TIN_DSP_PIXELS);
+    for (; left > 0; left -= s.count, out += s.count * p->out_c) {
+        const int32_t size = tin_dsp_size(left);
+        if (size != s.size || left < size) {
             s.size = size;
-            s.count = count;
-            tin_dsp_loads(&s.block, p->words, size);
-            tin_dsp_distances(&s.block, size, count, p->out_c);
+            s.count = tin_min(size, left);
+            tin_dsp_last_load(&s.block, p->words, size);
+            tin_dsp_distances(&s.block, size, s.count, p->out_c);
         }
         if (CONV_LINEAR && (linear || !CONV_WINDOWS))
-            conv_gather_linear(p, arena, &s);
+            in = conv_gather_linear(p, x, &s, in);
         else
             conv_gather(p, arena, &s);
         s.block.out = out;
         if (fast || !TIN_CONV_2D_DSP_PLAIN)
             tin_dsp_run(&s.block, size, p->runs[0]);
         else
-            tin_dsp_pairs(&s.block, p->runs, p->words, size, count, p->out_c, p->out_zero);
+            tin_dsp_pairs(&s.block, p->runs, p->words, size, s.count, p->out_c, p->out_zero);
         if (TIN_CONV_2D_DSP_LIMITS && (p->low > INT8_MIN || p->high < INT8_MAX))
-            tin_dsp_limit(out, count * p->out_c, p->low, p->high);
-        out += count * p->out_c;
+            tin_dsp_limit(out, s.count * p->out_c, p->low, p->high);
     }
 }
 

@@ -27,7 +27,7 @@ static const int8_t *lean_window(const tin_conv_2d_dsp_lean_params *p, uint8_t *
     const int32_t inside = y >= 0 && y < p->in_h && x >= 0 && x + p->kernel_w <= p->in_w;
     if (p->kernel_h == 1 && inside && (p->dilation_w == 1 || p->kernel_w == 1))
         return (const int8_t *)tin_row(&p->in, arena, y) + x * p->in_c;
-    int8_t *const made = (int8_t *)arena + p->scratch;
+    int8_t *const made = (int8_t *)tin_room(arena, p->scratch);
     for (int32_t k = 0; k < p->kernel_h; k++, y += p->dilation_h) {
         int8_t *to = made + k * run;
         if (y >= 0 && y < p->in_h)

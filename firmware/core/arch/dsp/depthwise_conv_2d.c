@@ -255,7 +255,7 @@ TIN_KERNEL void tin_depthwise_conv_2d_dsp(const tin_depthwise_conv_2d_dsp_params
     dw_walk w;
     w.p = p;
     w.arena = arena;
-    w.channels = (tin_dw_channel *)(void *)(arena + p->scratch);
+    w.channels = (tin_dw_channel *)(void *)tin_room(arena, p->scratch);
     w.columns = (uint32_t *)(void *)(w.channels + p->channels);
     w.pad = (int32_t)(0x01010101u * (uint8_t)p->pad_value);
     w.step = p->by_column ? p->in.stride : p->in_c;

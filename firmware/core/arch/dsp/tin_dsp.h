@@ -54,6 +54,7 @@ typedef struct tin_dsp_block {
 
 void tin_dsp_block4(const tin_dsp_block *block);
 void tin_dsp_block3(const tin_dsp_block *block);
+void tin_dsp_block2(const tin_dsp_block *block);
 void tin_dsp_block4_slide(const tin_dsp_block *block);
 
 /* Rows of taps of some pixels. windows.S reads this as it lies here. */
@@ -67,6 +68,7 @@ typedef struct tin_dsp_windows {
 /* Unpacks the taps of all pixels to words of two, and returns the end. */
 uint32_t *tin_dsp_windows4(uint32_t *to, const tin_dsp_windows *windows);
 uint32_t *tin_dsp_windows3(uint32_t *to, const tin_dsp_windows *windows);
+uint32_t *tin_dsp_windows2(uint32_t *to, const tin_dsp_windows *windows);
 
 /* The same for four pixels one behind the other, each of a multiple of four channels. */
 void tin_dsp_pixels4(uint32_t *to, const int8_t *from, int32_t bytes);

@@ -200,7 +200,7 @@ static inline void lines_blocks(const tin_conv_2d_dsp_params *p, uint8_t *arena,
 /* Rows of outputs. */
 static TIN_DSP_OUTLINE void lines_run(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t row, int32_t end)
 {
-    uint32_t *const x = (uint32_t *)(void *)(arena + p->scratch);
+    uint32_t *const x = (uint32_t *)(void *)tin_room(arena, p->scratch);
     const int32_t run = p->kernel_w * p->in_c;
     lines_state s;
     s.block.stream = p->stream;

@@ -11,6 +11,16 @@
 
 #define TIN_DSP_PIXELS 4 /* of the largest block */
 #define TIN_DSP_BLOCK3 TIN_CONV_2D_DSP_BLOCK3
+#define TIN_DSP_BLOCK2 TIN_CONV_2D_DSP_BLOCK2
+
+/* Pixels of the next block where so many are left: 5 = 3 + 2, 6 = 4 + 2, 7 = 4 + 3; without blocks of two 6 = 3 + 3.
+ * As next_block in conv_2d.py. */
+static inline int32_t tin_dsp_size(int32_t left)
+{
+    if (TIN_DSP_BLOCK2 ? left > 5 || left == 4 : left % 4 == 0) return 4;
+    if (TIN_DSP_BLOCK2 && left <= 2) return 2;
+    return TIN_DSP_BLOCK3 ? 3 : 4;
+}
 
 /* Two channels of one pixel; the stream has their biases, multipliers and shifts as they are. */
 static TIN_DSP_RARE void tin_dsp_plain(const tin_dsp_block *b, int32_t words, int32_t size, int32_t pixel, int32_t zero,
@@ -38,14 +48,16 @@ static TIN_DSP_RARE void tin_dsp_plain(const tin_dsp_block *b, int32_t words, in
     out[1] = (int8_t)tin_clamp(upper, INT8_MIN, INT8_MAX);
 }
 
-/* `pairs` pairs of channels of `size` pixels, 3 or 4. */
+/* `pairs` pairs of channels of `size` pixels. */
 static inline void tin_dsp_run(tin_dsp_block *b, int32_t size, int32_t pairs)
 {
     b->out_end = b->out + 2 * pairs;
-    if (!TIN_DSP_BLOCK3 || size == 4)
-        tin_dsp_block4(b);
-    else
+    if (TIN_DSP_BLOCK2 && size == 2)
+        tin_dsp_block2(b);
+    else if (TIN_DSP_BLOCK3 && size == 3)
         tin_dsp_block3(b);
+    else
+        tin_dsp_block4(b);
 }
 
 /* Distances between the outputs of `size` pixels; the last of the `count` that exist stands in for the others. */
@@ -55,13 +67,19 @@ static inline void tin_dsp_distances(tin_dsp_block *b, int32_t size, int32_t cou
     b->at_last = tin_min(size, count) * step - step;
 }
 
+/* What the last load of several is used with, by blocks of `size` pixels. */
+static inline void tin_dsp_last_load(tin_dsp_block *b, int32_t words, int32_t size)
+{
+    b->x_last = b->x + (words - TIN_DSP_LOAD) * size;
+}
+
 /* How a pair's words are loaded, for blocks of `size` pixels. */
 static inline void tin_dsp_loads(tin_dsp_block *b, int32_t words, int32_t size)
 {
     const int32_t several = words - 1 > TIN_DSP_LOAD;
     b->first = several ? TIN_DSP_LOAD + 1 : words - 1;
     b->rest = (words - 2) % TIN_DSP_LOAD + 1;
-    b->x_last = b->x + (words - TIN_DSP_LOAD) * size;
+    tin_dsp_last_load(b, words, size);
 }
 
 /* The same for sliding blocks, which take several loads; three steps take six words of x. */
@@ -72,7 +90,7 @@ static inline void tin_dsp_sliding_loads(tin_dsp_block *b, int32_t words)
     b->x_last = b->x + (words - TIN_DSP_LOAD_SLIDING) * 2;
 }
 
-/* All channels of `size` pixels, 3 or 4, of which the first `count` exist. `runs` counts pairs that blocks.S computes,
+/* All channels of `size` pixels, of which the first `count` exist. `runs` counts pairs that blocks.S computes,
  * then pairs that plain C does, and so on. */
 static TIN_DSP_RARE void tin_dsp_pairs(const tin_dsp_block *block, const int32_t *runs, int32_t words, int32_t size,
                                        int32_t count, int32_t channels, int32_t zero)

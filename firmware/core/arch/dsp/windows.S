@@ -6,7 +6,7 @@
     .syntax unified
     .thumb
 
-/* uint32_t *tin_dsp_windows4(uint32_t *to, const tin_dsp_windows *windows); the same for 3 pixels.
+/* uint32_t *tin_dsp_windows4(uint32_t *to, const tin_dsp_windows *windows); the same for 3 and for 2 pixels.
  *
  * Rows of taps of some pixels; the words of all pixels lie side by side. Returns the end.
  *     r0 to    r1, r2, r3, r12 pixels    lr end of the first pixel's fours    r4-r11 words
@@ -27,29 +27,37 @@
     sxtb16  r10, r6, ror #8
     sxtb16  r11, r7, ror #8
     sxtb16  r7, r7
-  .else
+    sxtb16  r6, r6
+  .elseif \pixels == 3
     sxtb16  r7, r4, ror #8
     sxtb16  r8, r5, ror #8
     sxtb16  r9, r6, ror #8
+    sxtb16  r6, r6
+  .else
+    sxtb16  r6, r4, ror #8
+    sxtb16  r7, r5, ror #8
   .endif
     sxtb16  r4, r4
     sxtb16  r5, r5
-    sxtb16  r6, r6
 .endm
 
 .macro store pixels
   .if \pixels == 4
     stm     r0!, {r4-r7}
-  .else
+  .elseif \pixels == 3
     stm     r0!, {r4-r6}
+  .else
+    stm     r0!, {r4, r5}
   .endif
 .endm
 
 .macro store_two pixels
   .if \pixels == 4
     stm     r0!, {r4-r11}
-  .else
+  .elseif \pixels == 3
     stm     r0!, {r4-r9}
+  .else
+    stm     r0!, {r4-r7}
   .endif
 .endm
 
@@ -57,8 +65,10 @@
 .macro fetch pixels, load, count
     \load  r4, [r1], #\count
     \load  r5, [r2], #\count
+  .if \pixels > 2
     \load  r6, [r3], #\count
-  .if \pixels == 4
+  .endif
+  .if \pixels > 3
     \load  r7, [r12], #\count
   .endif
 .endm
@@ -88,8 +98,10 @@ tin_dsp_windows\pixels:
     push    {r4-r7}
   .if \pixels == 4
     ldm     r1, {r1-r3, r12}
-  .else
+  .elseif \pixels == 3
     ldm     r1, {r1-r3}
+  .else
+    ldm     r1, {r1, r2}
   .endif
 .Lrow\pixels:
     ldr     r4, [sp, #WHOLE]
@@ -117,7 +129,9 @@ tin_dsp_windows\pixels:
     ldm     r8, {r4-r7}
     add     r1, r1, r4
     add     r2, r2, r5
+  .if \pixels > 2
     add     r3, r3, r6
+  .endif
   .if \pixels == 4
     add     r12, r12, r7
   .endif
@@ -126,7 +140,9 @@ tin_dsp_windows\pixels:
     fetch   \pixels, ldrh, 2
     two     r4
     two     r5
+  .if \pixels > 2
     two     r6
+  .endif
   .if \pixels == 4
     two     r7
   .endif
@@ -136,7 +152,9 @@ tin_dsp_windows\pixels:
     fetch   \pixels, ldrh, 2
     third   r4, r1
     third   r5, r2
+  .if \pixels > 2
     third   r6, r3
+  .endif
   .if \pixels == 4
     third   r7, r12
   .endif
@@ -151,3 +169,4 @@ tin_dsp_windows\pixels:
 
     windows 4
     windows 3
+    windows 2

@@ -64,7 +64,7 @@ static const int8_t *mve_window(const tin_conv_2d_mve_params *p, const uint8_t *
 static void mve_gather(const tin_conv_2d_mve_params *p, uint8_t *arena, mve_pixel *at, int32_t count,
                    const int8_t *windows[MVE_PIXELS])
 {
-    int8_t *to = (int8_t *)arena + p->scratch;
+    int8_t *to = (int8_t *)tin_room(arena, p->scratch);
     for (int32_t i = 0; i < MVE_PIXELS; i++, to += p->taps) {
         if (i >= count) {
             windows[i] = windows[i - 1];

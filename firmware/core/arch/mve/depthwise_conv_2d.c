@@ -147,7 +147,7 @@ static void mve_copy_row(const tin_depthwise_conv_2d_mve_params *p, const mve_gr
 static void mve_copy_tile(const tin_depthwise_conv_2d_mve_params *p, uint8_t *arena, const mve_group *g, int32_t y,
                       int32_t x)
 {
-    int8_t *to = (int8_t *)arena + p->scratch;
+    int8_t *to = (int8_t *)tin_room(arena, p->scratch);
     for (int32_t i = 0; i < p->kernel_h; i++, y += p->dilation_h, to += p->tile_w * MVE_LANES) {
         const int inside = y >= 0 && y < p->in_h;
         mve_copy_row(p, g, inside ? (const int8_t *)tin_row(&p->in, arena, y) : NULL, x, to);
@@ -170,7 +170,7 @@ static mve_group mve_group_at(const tin_depthwise_conv_2d_mve_params *p, int32_t
 TIN_KERNEL void tin_depthwise_conv_2d_mve(const tin_depthwise_conv_2d_mve_params *p, uint8_t *arena, int32_t row,
                                           int32_t end)
 {
-    const int8_t *tile = (const int8_t *)arena + p->scratch;
+    const int8_t *tile = (const int8_t *)tin_room(arena, p->scratch);
     for (; row < end; row++) {
         int8_t *out = (int8_t *)tin_row_out(&p->out, arena, row);
         const int32_t y = row * p->stride_h - p->pad_top;

@@ -11,7 +11,7 @@ static void pool_row(const tin_average_pool_2d_rows_params *p, uint8_t *arena, i
 {
     const int32_t pixel_bytes = p->channels * (p->form == TIN_SUMS_WIDE ? 4 : 2);
     const int8_t *in = (const int8_t *)tin_row(&p->in, arena, row);
-    uint8_t *sums = arena + p->state;
+    uint8_t *sums = tin_room(arena, p->state);
     int32_t x = -p->pad_left;
     for (int32_t i = 0; i < p->out_w; i++, x += p->stride_w, sums += pixel_bytes) {
         const int32_t first = tin_max(x, 0), pixels = tin_min(x + p->kernel_w, p->in_w) - first;
@@ -32,7 +32,7 @@ static void pool_means(const tin_average_pool_2d_rows_params *p, uint8_t *arena)
         const int32_t count = p->in_h * (tin_min(x + p->kernel_w, p->in_w) - tin_max(x, 0)), half = count / 2;
         const int32_t excess = p->form == TIN_SUMS_PACKED ? 128 * count : 0;
         for (int32_t c = 0; c < p->channels; c++) {
-            const int32_t sum = tin_sum(arena + p->state, p->form, at++) - excess;
+            const int32_t sum = tin_sum(tin_room(arena, p->state), p->form, at++) - excess;
             *out++ = (int8_t)tin_clamp((sum + (sum > 0 ? half : -half)) / count, p->low, p->high);
         }
     }

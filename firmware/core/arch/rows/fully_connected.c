@@ -44,7 +44,7 @@ static void dense_outputs(const tin_fully_connected_rows_params *p, const int32_
 TIN_KERNEL void tin_fully_connected_rows(const tin_fully_connected_rows_params *p, uint8_t *arena, int32_t row,
                                          int32_t end)
 {
-    int32_t *sums = (int32_t *)(void *)(arena + p->state);
+    int32_t *sums = (int32_t *)(void *)tin_room(arena, p->state);
     const int8_t *w = p->weights + row * p->row_c * p->out_c;
     for (; row < end; row++) {
         const int8_t *x = (const int8_t *)tin_row(&p->in, arena, row);

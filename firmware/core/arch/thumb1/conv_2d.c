@@ -88,7 +88,7 @@ TIN_KERNEL void tin_conv_2d_thumb1(const tin_conv_2d_thumb1_params *p, uint8_t *
     const tin_window window = TIN_WINDOW(p);
     const int linear = tin_is_linear(&window, end);
     const int32_t advance = 4 * p->stride_w * p->kernel_h * p->in_c; /* words from one window of a strip to the next */
-    uint32_t *const packed = (uint32_t *)(void *)(arena + p->scratch);
+    uint32_t *const packed = (uint32_t *)(void *)tin_room(arena, p->scratch);
     uint32_t *const starts = packed + (p->span - 1) * advance + 4 * p->chunk * p->chunks;
     tin_block6 block = { .low = p->low, .high = p->high, .channels = p->out_c, .starts = starts,
                          .chunk_bytes = 16 * p->chunk, .chunks = p->chunks };

@@ -149,7 +149,7 @@ static void dw_run_rows(const dw_params *p, uint8_t *arena, int32_t row, int32_t
 {
     const int32_t by_column = p->by_column, outputs = by_column ? end - row : p->out_w;
     const int32_t size = by_column ? p->in_h : p->in_w;
-    uint8_t *const scratch = arena + p->scratch;
+    uint8_t *const scratch = tin_room(arena, p->scratch);
     dw_image m = { .streams = (tin_dw_stream *)(void *)scratch };
     m.columns = scratch + TIN_DW_GROUP * TIN_DW_ORDERS * sizeof(tin_dw_stream);
     m.length = (outputs - 1) * p->stride_along + 3;

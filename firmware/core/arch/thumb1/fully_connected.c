@@ -60,7 +60,7 @@ TIN_KERNEL void tin_fully_connected_thumb1(const tin_fully_connected_thumb1_para
                                            int32_t end)
 {
     const int32_t groups = p->piece / p->group, all = TIN_PAIR_CHANNELS * p->quads;
-    uint32_t *const packed = (uint32_t *)(void *)(arena + p->scratch);
+    uint32_t *const packed = (uint32_t *)(void *)tin_room(arena, p->scratch);
     uint32_t *const packed_end = packed + 2 * p->piece + groups;
     tin_pairs pairs = { packed_end, (TIN_MOST_QUADS - p->group) * TIN_QUAD_CODE, p->weights, packed };
     for (; row < end; row++) {

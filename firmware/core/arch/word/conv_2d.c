@@ -107,7 +107,7 @@ TIN_KERNEL void tin_conv_2d_word(const tin_conv_2d_word_params *p, uint8_t *aren
     const tin_scale scale = TIN_SCALE(p);
     const int linear = tin_is_linear(&window, end);
     const int32_t advance = 4 * p->stride_w * p->kernel_h * p->in_c; /* words from one window of a strip to the next */
-    uint32_t *packed = (uint32_t *)(void *)(arena + p->scratch);
+    uint32_t *packed = (uint32_t *)(void *)tin_room(arena, p->scratch);
     int32_t left = (end - row) * p->out_w / p->span;
     for (int32_t y = row, x = 0; left > 0; left -= TIN_PIXELS) {
         const int32_t count = tin_min(left, TIN_PIXELS);

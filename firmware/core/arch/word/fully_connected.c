@@ -99,7 +99,7 @@ TIN_KERNEL void tin_fully_connected_word(const tin_fully_connected_word_params *
                                          int32_t end)
 {
     const int32_t groups = p->piece / p->group, all = CHANNELS * p->quads, step = CHANNELS * p->piece;
-    uint32_t *packed = (uint32_t *)(void *)(arena + p->scratch);
+    uint32_t *packed = (uint32_t *)(void *)tin_room(arena, p->scratch);
     int32_t *sums = (int32_t *)packed + 2 * p->piece + groups, few[CHANNELS];
     for (; row < end; row++) {
         const int8_t *x = (const int8_t *)tin_row(&p->in, arena, row);

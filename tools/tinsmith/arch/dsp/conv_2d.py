@@ -1,10 +1,12 @@
-"""CONV_2D for cores with the DSP extension: blocks of three or four pixels times pairs of channels."""
+"""CONV_2D for cores with the DSP extension: blocks of two to four pixels times pairs of channels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import product
 from typing import ClassVar
 
 import numpy as np
@@ -16,7 +18,9 @@ from ...ops.conv_2d import Conv2D
 from ._matrix import LOADS, SLIDING, ordered, paired, scales, stream, tap_order, weight_words
 
 MOST_PIXELS = 4
-MOST_WASTE = 0.03  # of the work, that blocks of four pixels alone may cost a thrifty build
+BLOCKS = {4: 12.25, 3: 9.94, 2: 7.25}  # pixels of a block -> instructions a weight word, if there are 32 in a pair
+CHOICES: tuple[tuple[str, ...], ...] = ((), ("block3",), ("block2",), ("block3", "block2"))  # beside blocks of four
+MOST_WASTE, FEW = 0.015, 1000  # of the work, and instructions, that it may cost a thrifty build to do without
 MOST_MADE = 160  # taps of a window that is put together as a whole
 NINE = 9  # taps of a window's row that have a loop of their own
 MOST_TWICE = 0.15  # of a line's pixels, that may be computed twice
@@ -31,12 +35,35 @@ class Way(IntEnum):
     SLIDING = 3  # the same, and windows of three columns share them
 
 
+def next_block(left: int, blocks: Collection[str]) -> int:
+    """Pixels of the next block where so many are left, with blocks of four and some others: as tin_dsp_size."""
+    if (left > 5 or left == 4) if "block2" in blocks else left % 4 == 0:
+        return 4
+    if "block2" in blocks and left <= 2:
+        return 2
+    return 3 if "block3" in blocks else 4
+
+
+def best_blocks(stretches: Iterable[int], words: int, thrifty: bool) -> tuple[str, ...]:
+    """The fastest of CHOICES for stretches of so many pixels and so many weight words, or the first one that is hardly
+    slower."""
+    costs = dict.fromkeys(CHOICES, 0.0)
+    for (pixels, count), blocks in product(Counter(stretches).items(), CHOICES):
+        while pixels > 0:
+            size = next_block(pixels, blocks)
+            costs[blocks] += count * words * BLOCKS[size]
+            pixels -= size
+    least = min(costs.values())
+    most = least * (1 + MOST_WASTE) + FEW if thrifty else least
+    return next(blocks for blocks in CHOICES if costs[blocks] <= most)
+
+
 class Conv2DDsp(Conv2D):
     """Unpacks the windows of up to four pixels into scratch, two taps a word, and multiplies them with
     weights of two channels a word."""
 
     arch = "dsp"
-    extra_sources = ("arch/dsp/blocks.S", "arch/dsp/windows.S", "arch/dsp/neighbours.S")
+    extra_sources = ("arch/dsp/blocks.S", "arch/dsp/blocks_few.S", "arch/dsp/windows.S", "arch/dsp/neighbours.S")
     parts: ClassVar[Mapping[str, str]] = {
         "windows": "windows of several pixels, blocks that go on from row to row",
         "linear": "windows of single pixels that lie one behind the other",
@@ -44,6 +71,7 @@ class Conv2DDsp(Conv2D):
         "nines": "rows of nine taps that lie in one line, as of 3x3 kernels over three colours",
         "sliding": "the same for windows three columns wide that share them",
         "block3": "blocks of three pixels; else one of four fills up with a pixel twice",
+        "block2": "blocks of two pixels; else one of three or four fills up with a pixel twice",
         "plain": "pairs of channels that blocks.S may not compute",
         "limits": "limits of the output other than those of int8",
     }
@@ -120,15 +148,16 @@ class Conv2DDsp(Conv2D):
 
     def used_parts(self, call: Call, thrifty: bool) -> frozenset[str]:
         p = self.params(call)
-        pixels = p.out_w * (call.y.shape[1] if p.way == Way.LINEAR else 1)
-        waste = (-pixels % MOST_PIXELS) / pixels
+        stretches = [p.out_w * rows for rows in call.stretches or (call.y.shape[1],)]
+        blocks = best_blocks(stretches, p.words * -(-p.out_c // 2), thrifty)
         used = {
             "windows": p.way == Way.WINDOWS,
             "linear": p.way == Way.LINEAR,
             "lines": p.way == Way.LINES,
             "nines": p.way == Way.LINES and p.kernel_w * p.in_c == NINE,
             "sliding": p.way == Way.SLIDING,
-            "block3": p.way <= Way.LINEAR and waste > (MOST_WASTE if thrifty else 0),
+            "block3": p.way <= Way.LINEAR and "block3" in blocks,
+            "block2": p.way <= Way.LINEAR and "block2" in blocks,
             "plain": len(p.runs) > 1,
             "limits": (p.low, p.high) != (-128, 127),
         }
