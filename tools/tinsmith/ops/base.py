@@ -129,6 +129,9 @@ class Op:
     arch: ClassVar[str] = ""
     #: What a form of a kernel is for that the planner asks for: inputs that come row by row, or little scratch.
     purpose: ClassVar[str] = ""
+    #: Pixels that a call should compute at least where layers run row by row, so that what it costs beside them hardly
+    #: matters; a row has some in any case.
+    pixels: ClassVar[int] = 1
     pace: ClassVar[float] = 1.0  # how many times as long as the usual form it takes, roughly, on large layers
     variant: ClassVar[str] = ""  # what a form of its own C function adds to the names of function and file
     extra_sources: ClassVar[tuple[str, ...]] = ()  # beside `source`, relative to firmware/core

@@ -54,6 +54,7 @@ class Problem:
     kernels: Mapping[str, Op]
     fed: tuple[str, ...]  # inputs that come row by row
     pixels: int  # of output that a call should compute at least
+    or_fewer: bool = False  # where the kernel says so
     lean: frozenset[int] = frozenset()  # nodes whose kernels may be slower for the sake of their scratch
     known: dict[tuple[int, int], Segment] = field(default_factory=dict)  # between two points
     plans: dict[tuple[Cuts, bool, bool], Plan] = field(default_factory=dict)  # see `packed`
@@ -97,7 +98,7 @@ class Problem:
 
     def flow_of(self, start: int, end: int, whole: set[str]) -> Flow:
         tasks = [self.chosen(each, whole) for each in self.forms[start:end]]
-        steps = {task.node: -(-self.pixels // self.width(task)) for task in tasks}
+        steps = {task.node: -(-self.pixels_of(task) // self.width(task)) for task in tasks}
         return Flow(tasks, self.counts, whole, self.fed if start == 0 else (), steps)
 
     def chosen(self, forms: Forms, whole: set[str]) -> Task:
@@ -107,11 +108,20 @@ class Problem:
             return forms.lean if lean else forms.streamed
         return forms.lean if lean else forms.layer
 
-    def but(self, pixels: int | None = None, lean: Iterable[int] | None = None) -> Problem:
-        """The same with other pixels a call or other lean nodes."""
-        other = Problem(
-            self.graph, self.kernels, self.fed, pixels or self.pixels, self.lean if lean is None else frozenset(lean)
-        )
+    def pixels_of(self, task: Task) -> int:
+        """What a call of the task should compute at least."""
+        return min(self.pixels, task.op.pixels) if self.or_fewer else self.pixels
+
+    def with_pixels(self, pixels: int, or_fewer: bool) -> Problem:
+        """The same with other pixels a call."""
+        return self.but(Problem(self.graph, self.kernels, self.fed, pixels, or_fewer, self.lean))
+
+    def with_lean(self, nodes: Iterable[int]) -> Problem:
+        """The same with other lean nodes."""
+        return self.but(Problem(self.graph, self.kernels, self.fed, self.pixels, self.or_fewer, frozenset(nodes)))
+
+    def but(self, other: Problem) -> Problem:
+        """Another problem of the same graph, which then need not look at it again."""
         other.__dict__.update({name: getattr(self, name) for name in ("roots", "sizes", "counts", "forms", "points")})
         return other
 

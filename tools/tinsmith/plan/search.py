@@ -29,7 +29,12 @@ class Rung:
 
     pixels: int | None = None  # of output that a call computes at least where layers run row by row; None: none does
     tables: bool = False  # whether tables in flash may tell where rows lie
+    or_fewer: bool = False  # pixels, where the kernel says so
     pace: float = 1.0  # how many times slower kernels may be for the sake of their scratch
+
+    @property
+    def step(self) -> tuple[int, bool]:
+        return self.pixels or 1, self.or_fewer
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,15 @@ class Wish:
     def ladder(self) -> list[Rung]:
         """What to try, the cheapest in time and flash first."""
         if self.ram is not None:
-            return [Rung(), *map(Rung, BUDGET_PIXELS), Rung(1, tables=True), *(Rung(1, True, pace) for pace in PACES)]
+            return [
+                Rung(),
+                *map(Rung, BUDGET_PIXELS),
+                Rung(1, tables=True),
+                *(Rung(1, True, pace=pace) for pace in PACES),
+            ]
         if self.pixels is None and not self.fed:
             return [Rung()]
-        return [Rung(), Rung(1, True, PACES[0]) if self.pixels == 1 else Rung(self.pixels or 1)]
+        return [Rung(), Rung(1, True, pace=PACES[0]) if self.pixels == 1 else Rung(self.pixels or 1, or_fewer=True)]
 
 
 def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
@@ -61,9 +71,9 @@ def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
         return search_rooms(graph, kernels, wish, fed)
     best: Plan | None = None
     whole = Problem(graph, kernels, fed, 1)
-    problems = {rung.pixels or 1: whole.but(rung.pixels or 1) for rung in wish.ladder}
+    problems = {rung.step: whole.with_pixels(*rung.step) for rung in wish.ladder}
     for rung in wish.ladder if wish.ram is not None else reversed(wish.ladder):
-        problem = problems[rung.pixels or 1]
+        problem = problems[rung.step]
         if rung.pace > 1:
             found = [lean_plan(problem, rung.pace)]
         elif rung.pixels is None:
@@ -90,18 +100,16 @@ def search_rooms(graph: Graph, kernels: Mapping[str, Op], wish: Wish, fed: tuple
 
     Plans that give up speed are tried only if none else fits. Raises BudgetMissed if none does.
     """
+    whole = Problem(graph, kernels, fed, 1)
 
-    def planned(pixels: int | None) -> Plan:
-        one = Problem(graph, kernels, fed, pixels or 1)
-        flow = one.layers() if pixels is None else one.flow(best_cuts(one, tables=False)[1])
-        return one.place(flow, rooms=wish.rooms)
+    def planned(rung: Rung) -> Plan:
+        problem = whole.with_pixels(*rung.step)
+        flow = problem.layers() if rung.pixels is None else problem.flow(best_cuts(problem, tables=False)[1])
+        return problem.place(flow, rooms=wish.rooms)
 
     missed: list[Plan] = []
-    usual = [rung.pixels for rung in wish.ladder]
-    steps: list[list[int | None]] = [usual]
-    steps += [[pixels] for pixels in BUDGET_PIXELS]
-    for step in steps:
-        plans = [planned(pixels) for pixels in step if pixels is not None or not fed]
+    for rungs in (wish.ladder, *([Rung(pixels)] for pixels in BUDGET_PIXELS)):
+        plans = [planned(rung) for rung in rungs if rung.pixels is not None or not fed]
         fitting = [plan for plan in plans if plan.lacking == 0]
         if fitting:
             return max(fitting, key=lambda plan: plan.traffic_shares[0])
@@ -130,7 +138,7 @@ def lean_plan(problem: Problem, pace: float) -> Plan:
     size, cuts = best_cuts(problem, tables=True)
     able = [forms for forms in problem.forms if forms.lean is not forms.streamed and forms.lean.op.pace <= pace]
     if able and len(problem.forms) <= MANY:
-        lean = problem.but(lean=[forms.layer.node for forms in able])
+        lean = problem.with_lean([forms.layer.node for forms in able])
         if lean.least_peak * ALIKE < size:
             lean_size, lean_cuts = best_cuts(lean, tables=True)
             if lean_size * ALIKE < size:
@@ -142,7 +150,7 @@ def less_lean(problem: Problem, cuts: Cuts, limit: int) -> Problem:
     """The same with fewer lean nodes, if it still takes at most `limit` bytes."""
     worst = max(problem.segment(low, high).peak for low, high in pairwise((0, *cuts)))
     for share in SPARE:
-        fewer = problem.but(lean=needed_lean(problem, cuts, int(worst * share)))
+        fewer = problem.with_lean(needed_lean(problem, cuts, int(worst * share)))
         if fewer.lean == problem.lean or fewer.packed(cuts, tables=True, quick=True).arena_bytes <= limit:
             return fewer
     return problem
@@ -156,7 +164,7 @@ def needed_lean(problem: Problem, cuts: Cuts, limit: int) -> frozenset[int]:
     for low, high in pairwise((0, *cuts)):
         inside = [forms.layer for forms in problem.forms[problem.points[low][0] : problem.points[high][0]]]
         for task in sorted(inside, key=lambda task: -task.op.effort(task.call)):
-            fewer = problem.but(lean=problem.lean - {task.node})
+            fewer = problem.with_lean(problem.lean - {task.node})
             if task.node in problem.lean and fewer.segment(low, high).peak <= limit:
                 problem = fewer
     return problem.lean

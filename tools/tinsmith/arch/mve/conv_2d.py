@@ -20,6 +20,7 @@ class Conv2DMve(Conv2D):
     one row of taps inside the image stay where they are; others are copied to scratch."""
 
     arch = "mve"
+    pixels = 32
     extra_sources = ("arch/mve/matrix.S",)
 
     @dataclass(frozen=True)

@@ -23,6 +23,7 @@ class DepthwiseConv2DMve(DepthwiseConv2D):
     once."""
 
     arch = "mve"
+    pixels = 32
     extra_sources = ("arch/mve/depthwise_nine.S",)
 
     @dataclass(frozen=True)

@@ -23,6 +23,7 @@ class Conv2DThumb1(Conv2D):
     channel's weights after the other; requantizes with two multiplications."""
 
     arch = "thumb1"
+    pixels = 32
     extra_sources = ("arch/thumb1/conv_block.S", "arch/thumb1/conv_pack.S")
     parts = PARTS
 

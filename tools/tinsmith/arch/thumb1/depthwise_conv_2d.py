@@ -23,6 +23,7 @@ class DepthwiseConv2DThumb1(DepthwiseConv2D):
     side."""
 
     arch = "thumb1"
+    pixels = 32
     extra_sources = ("arch/thumb1/depthwise_lines.S",)
 
     @dataclass(frozen=True)

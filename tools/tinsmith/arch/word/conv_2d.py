@@ -23,6 +23,7 @@ class Conv2DWord(Conv2D):
     them with four channels' weights at a time; requantizes with one multiplication."""
 
     arch = "word"
+    pixels = 32
     parts = PARTS
 
     @dataclass(frozen=True)

@@ -19,6 +19,7 @@ class DepthwiseConv2DWord(DepthwiseConv2D):
     in registers, other windows are taken four at a time; requantizes with one multiplication."""
 
     arch = "word"
+    pixels = 32
 
     @dataclass(frozen=True)
     class Params:
