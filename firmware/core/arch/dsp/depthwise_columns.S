@@ -57,8 +57,9 @@
         pop     {r4-r9, pc}
         .size   tin_dw_border, . - tin_dw_border
 
-/* r0 next column; r1, r2, r3 ends of a, b, c; r4 offset, r5 step, r12 mask of lanes; r6-r11 the column in the end. */
-        .macro TRIPLES name, gap
+/* r0 next column; r1, r2, r3 ends of a, b, c; r4 offset, r5 step, r12 mask of lanes; r6-r11 the column in the end. Two
+ * words of a wide column are nobody's: what happens to be in registers fills them. */
+        .macro TRIPLES name, wide
         FUNCTION \name
         push    {r4-r11, lr}
         ldrd    r4, r5, [sp, #36]
@@ -74,9 +75,10 @@
         and     r11, r12, r11
         and     r7, r12, r10, lsl #8
         and     r10, r12, r10
+        .if     \wide
+        stmia   r0!, {r6-r12, lr}
+        .else
         stmia   r0!, {r6-r11}
-        .if     \gap
-        adds    r0, r0, #\gap
         .endif
         adds    r4, r4, r5
         bne     1b
@@ -84,7 +86,7 @@
         .size   \name, . - \name
         .endm
 
-        TRIPLES tin_dw_triples, 8
+        TRIPLES tin_dw_triples, 1
         TRIPLES tin_dw_triples_2, 0
 
 /* Channels. r0 behind channel->columns, r1 weights, r2 scales, r3 channels left, r12 mask of lanes times 2^5,

@@ -80,6 +80,14 @@ static TIN_DSP_OUTLINE void dw_fill(uint32_t *to, const uint32_t *end, int32_t s
     for (; to < end; to += 2 * step) to[0] = to[step] = (uint32_t)pad & 0xff00ff00u;
 }
 
+/* Columns of three lines, whose stretches of so many bytes end at a, b and c. */
+static void dw_triples(const dw_walk *w, uint32_t *to, const int8_t *a, const int8_t *b, const int8_t *c, int32_t bytes,
+                       int32_t step)
+{
+    if (DW_STRIDE2 && w->along.stride == 2) tin_dw_triples_2(to, a, b, c, -bytes, step);
+    else tin_dw_triples(to, a, b, c, -bytes, step);
+}
+
 /* Any lines, pixel by pixel: two for a slot of pairs, or three. */
 static void dw_load_pixels(const dw_walk *w, int32_t line, int32_t lines, uint32_t *to)
 {
@@ -94,7 +102,7 @@ static void dw_load_pixels(const dw_walk *w, int32_t line, int32_t lines, uint32
             memcpy(&words[k], tin_row(&p->in, w->arena, y) + x * p->in_c + w->channel, (size_t)tin_min(p->in_c, 4));
         }
         if (lines == 2) tin_dw_columns(to, ends[0], ends[1], -4, 4);
-        else tin_dw_triples(to, ends[0], ends[1], ends[2], -4, 4);
+        else dw_triples(w, to, ends[0], ends[1], ends[2], 4, 4);
     }
 }
 
@@ -133,8 +141,7 @@ static void dw_load_pair(const dw_walk *w, int32_t line, uint32_t *slot)
 
 static void dw_unpack_triples(const dw_walk *w, const int8_t *a, const int8_t *b, const int8_t *c)
 {
-    if (DW_STRIDE2 && w->along.stride == 2) tin_dw_triples_2(w->begin, a, b, c, -w->length, w->step);
-    else tin_dw_triples(w->begin, a, b, c, -w->length, w->step);
+    dw_triples(w, w->begin, a, b, c, w->length, w->step);
 }
 
 /* Makes line 0, 1 or 2 of triples padding. */
