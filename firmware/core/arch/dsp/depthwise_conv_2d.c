@@ -180,8 +180,8 @@ static void dw_prepare(dw_walk *w)
     }
 }
 
-/* One row, from channel `c` on: as many whole fours of channels as are all TIN_DW_FAST. Returns the channel behind. */
-static int32_t dw_fast_row(const dw_walk *w, int8_t *out, int32_t c)
+/* One row: as many whole fours of channels as are all TIN_DW_FAST, from the first on. Returns the channel behind. */
+static int32_t dw_fast_row(const dw_walk *w, int8_t *out)
 {
     /* What the loop needs is kept apart: it could change, for all that the compiler knows. */
     const dw_params *p = w->p;
@@ -190,10 +190,11 @@ static int32_t dw_fast_row(const dw_walk *w, int8_t *out, int32_t c)
     const int stride2 = DW_STRIDE2 && w->along.stride == 2;
     tin_dw_channel *const channels = w->channels;
     uint32_t *const columns = w->begin;
-    const int8_t *a = w->ends[0] + c, *b = w->ends[1] + c, *d = w->ends[2] + c, *weights = p->weights + 12 * c;
-    const int32_t *scales = p->scales + 2 * c;
+    const int8_t *a = w->ends[0], *b = w->ends[1], *d = w->ends[2], *weights = p->weights;
+    const int32_t *scales = p->scales;
+    int32_t c = 0;
     if (bytes == 0 || !w->whole || missing == 7) return c;
-    for (out += c; c <= last && (!DW_KINDS || p->kinds[c / 4] == 0); c += 4) {
+    for (; c <= last && (!DW_KINDS || p->kinds[c / 4] == 0); c += 4) {
         tin_dw_third(channels, weights, scales, 4, rounds);
         if (stride2) tin_dw_triples_2(columns, a, b, d, -bytes, pixel);
         else tin_dw_triples(columns, a, b, d, -bytes, pixel);
@@ -223,17 +224,22 @@ static void dw_walk_channels(dw_walk *w, int32_t row, int32_t end, int32_t left,
     const dw_axis x = dw_axis_of(left, outputs, p->stride_w, p->pad_left, p->kernel_w, p->in_w);
     int8_t *out = (int8_t *)tin_row_out(&p->out, w->arena, row) + left * p->in_c;
     const int8_t *in;
+    int32_t c = 0;
     int in_order;
     w->along = p->by_column ? y : x;
     w->across = p->by_column ? x : y;
     dw_prepare(w);
+    if (w->entry & 1) out -= w->out_step;
+    if (DW_ROWS && p->by_row) {
+        dw_find_triple(w, w->across.start);
+        c = dw_fast_row(w, out);
+        if (c == p->in_c) return;
+    }
     in_order = w->whole && p->in.count >= p->in_h && w->length > 0;
     w->pairs_end = in_order ? (uint32_t)tin_max(w->across.end - 1, 0) : 0;
     w->triples_end = in_order ? (uint32_t)tin_max(w->across.end - 2, 0) : 0;
-    if (DW_ROWS && p->by_row) dw_find_triple(w, w->across.start);
     in = (const int8_t *)tin_row(&p->in, w->arena, 0) + w->along.end * w->step;
-    if (w->entry & 1) out -= w->out_step;
-    for (int32_t c = DW_ROWS && p->by_row ? dw_fast_row(w, out, 0) : 0; c < p->in_c; c += 4) {
+    for (; c < p->in_c; c += 4) {
         /* The last channels may be fewer than four: they come with some before them, which are left alone. */
         w->channel = tin_max(0, tin_min(c, p->in_c - 4));
         w->first = c - w->channel;
