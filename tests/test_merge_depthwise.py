@@ -10,7 +10,7 @@ import pytest
 from tinsmith import ops
 from tinsmith.check import verify
 from tinsmith.interpret import interpret
-from tinsmith.ops._conv import ConvAttrs, random_geometry
+from tinsmith.ops._conv import random_geometry
 from tinsmith.ops._examples import example, quantized
 from tinsmith.ops._weighted import random_weights
 from tinsmith.passes.merge_depthwise import merge_depthwise
@@ -29,7 +29,7 @@ def test_one_channel_becomes_a_convolution_with_the_same_results(seed: int) -> N
         graph = example(op, rng, x, weights, attrs, per_channel=bool(seed % 3), axis=3)
     merged = verify(merge_depthwise(graph))
     (node,) = merged.nodes
-    assert node.op == "CONV_2D" and type(node.attrs) is ConvAttrs
+    assert node.op == "CONV_2D" and type(node.attrs) is ops.find("CONV_2D").Attrs
     value = rng.integers(-128, 128, graph["x"].shape).astype(np.int8)
     assert (interpret(graph, [value])["y"] == interpret(merged, [value])["y"]).all()
 

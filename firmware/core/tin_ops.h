@@ -82,7 +82,8 @@ void tin_concatenation(const tin_concatenation_params *p, uint8_t *arena, int32_
 #endif
 
 /* CONV_2D: Convolves an NHWC image with weights [out, kernel_h, kernel_w, in], adds a bias,
- * requantizes each channel by its own scale, clamps. */
+ * requantizes each channel by its own scale, clamps. Image rows may be computed in equal parts,
+ * each a row of the output: the same bytes in the same order. */
 typedef struct tin_conv_2d_params {
     tin_rows in; /* input */
     tin_rows out; /* output */
@@ -93,7 +94,7 @@ typedef struct tin_conv_2d_params {
     int16_t in_h; /* input rows */
     int16_t in_w; /* input columns */
     int16_t in_c; /* input channels */
-    int16_t out_w; /* output columns */
+    int16_t out_w; /* columns of an output row */
     int16_t out_c; /* output channels */
     int16_t kernel_h; /* rows of the kernel */
     int16_t kernel_w; /* columns of the kernel */
@@ -107,6 +108,7 @@ typedef struct tin_conv_2d_params {
     int8_t low; /* least output */
     int8_t high; /* greatest output */
     int32_t out_zero; /* zero point of the output */
+    int16_t row_parts; /* rows of the output that are one image row */
 } tin_conv_2d_params;
 
 #ifdef TIN_SHARED_KERNELS
@@ -125,7 +127,7 @@ typedef struct tin_depthwise_conv_2d_params {
     int16_t in_h; /* input rows */
     int16_t in_w; /* input columns */
     int16_t in_c; /* input channels */
-    int16_t out_w; /* output columns */
+    int16_t out_w; /* columns of an output row */
     int16_t out_c; /* output channels */
     int16_t kernel_h; /* rows of the kernel */
     int16_t kernel_w; /* columns of the kernel */
@@ -398,29 +400,31 @@ typedef struct tin_conv_2d_dsp_params {
 void tin_conv_2d_dsp(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t row, int32_t end);
 #endif
 
-/* CONV_2D for dsp: Puts the window of one pixel together, a byte a tap, if it does not lie together
- * anyway. */
+/* CONV_2D for dsp: Reads the windows of two pixels, a few taps at a time, and multiplies them with
+ * weights of two channels a word. */
 typedef struct tin_conv_2d_dsp_lean_params {
     tin_rows in; /* input */
     tin_rows out; /* output */
-    uint32_t scratch; /* bytes from the start of the arena */
-    const int32_t *weights; /* [quads][taps / 4][2][2]: lanes of 256 * w1 + w0 */
-    const int32_t *biases; /* [pairs][2]: 256 * b1 + b0, b0 */
+    const int32_t *weights; /* [quads / 2][steps][2][words of a step][2][2]: lanes of 256 * w1 + w0 */
+    const int32_t *biases; /* [pairs][2][2]: 256 * b1 + b0, b0, for each of two pixels */
     const int32_t *scales; /* [pairs or one][6]: multiplier, constant, shift of the upper, then of the lower channel */
     int32_t scale_step; /* bytes from a pair's scales to the next one's */
     int16_t in_h; /* input rows */
-    int16_t in_w; /* input columns */
-    int16_t in_c; /* input channels */
-    int16_t out_w; /* output columns */
+    int32_t row_bytes; /* bytes of an input row */
+    int16_t out_w; /* columns of an output row */
     int16_t out_c; /* output channels */
     int16_t kernel_h; /* rows of the kernel */
-    int16_t kernel_w; /* columns of the kernel */
+    int16_t runs; /* runs of a kernel row: taps that lie one behind the other */
+    int32_t run_words; /* words of a run, filled up with weights of zero */
+    int8_t rows; /* kernel rows at a time */
+    int8_t words; /* words of a run at a time */
     int16_t stride_h; /* rows between outputs */
-    int16_t stride_w; /* columns between outputs */
+    int32_t step; /* bytes between outputs */
     int16_t dilation_h; /* rows between taps */
-    int16_t dilation_w; /* columns between taps */
+    int32_t run_step; /* bytes between runs */
     int16_t pad_top; /* rows of padding above */
-    int16_t pad_left; /* columns of padding to the left */
+    int32_t pad_left; /* bytes of padding to the left */
+    int16_t row_parts; /* rows of the output that are one image row */
     int8_t pad_value; /* what padding holds: the input's zero point */
     int8_t low; /* least output */
     int8_t high; /* greatest output */

@@ -22,9 +22,10 @@ from .load.tflite import load_file
 from .modes import Mode
 from .passes import lower
 from .paths import firmware
-from .plan import Plan, plan
+from .plan import Plan
 from .plan.audit import audit
 from .plan.memories import Room
+from .plan.parts import plan_with_parts
 from .plan.schedule import FEED
 from .targets import Target
 
@@ -85,7 +86,7 @@ def plan_graph(
     rooms: Sequence[Room] = (),
 ) -> Plan:  # fmt: skip
     """A plan that has been audited."""
-    planned = plan(graph, kernels, mode.pixels, ram, feed_rows, rooms)
+    planned = plan_with_parts(graph, kernels, mode.pixels, ram, feed_rows, rooms)
     audit(planned)
     return planned
 

@@ -38,14 +38,15 @@ TIN_KERNEL void tin_conv_2d(const tin_conv_2d_params *p, uint8_t *arena, int32_t
     const int32_t taps = p->kernel_h * p->kernel_w * p->in_c;
     for (; row < end; row++) {
         int8_t *out = (int8_t *)tin_row_out(&p->out, arena, row);
-        const int32_t y0 = row * p->stride_h - p->pad_top;
-        int32_t x0 = -p->pad_left;
+        const int32_t y = row / p->row_parts, part = row % p->row_parts;
+        const int32_t y0 = y * p->stride_h - p->pad_top;
+        int32_t x0 = part * p->out_w * p->stride_w - p->pad_left;
         for (int32_t x = 0; x < p->out_w; x++, x0 += p->stride_w) {
             const int8_t *w = p->weights;
             for (int32_t c = 0; c < p->out_c; c++, w += taps) {
                 const int32_t acc = dot_window(p, arena, p->bias[c], w, y0, x0);
-                const int32_t y = tin_requantize(acc, p->multiplier[c], p->shift[c]) + p->out_zero;
-                *out++ = (int8_t)tin_clamp(y, p->low, p->high);
+                const int32_t value = tin_requantize(acc, p->multiplier[c], p->shift[c]) + p->out_zero;
+                *out++ = (int8_t)tin_clamp(value, p->low, p->high);
             }
         }
     }

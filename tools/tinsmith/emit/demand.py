@@ -51,7 +51,7 @@ class Order:
     def steps_needed(self, read: Read, done: Sequence[int]) -> str:
         """A C expression in `end`."""
         rows = [read.last(0, step + 1) for step in range(len(read.windows))]
-        return linear([done[row] + 1 if row >= 0 else 0 for row in rows])
+        return stairs([done[row] + 1 if row >= 0 else 0 for row in rows])
 
     def calls(self) -> list[dict[str, Any]]:
         """What runs the model: layers, and nodes that demand all before them."""
@@ -63,7 +63,14 @@ class Order:
         ]
 
 
-def linear(needed: Sequence[int]) -> str:
+def stairs(needed: Sequence[int]) -> str:
+    """A C expression for needed[end - 1], where some steps each may need the same: those of an image row in parts."""
+    count = len(needed)
+    wide = max(n for n in range(1, count + 1) if all(needed[k] == needed[k - k % n] for k in range(count)))
+    return linear(needed[::wide], "end" if wide == 1 else f"((end + {wide - 1}) / {wide})")
+
+
+def linear(needed: Sequence[int], end: str = "end") -> str:
     """A C expression for needed[end - 1]: a straight line that stops at the last value. What is below 0 means 0."""
     most = needed[-1]
     slopes = {b - a: (k, a) for k, (a, b) in reversed(list(enumerate(itertools.pairwise(needed))))}
@@ -71,7 +78,7 @@ def linear(needed: Sequence[int]) -> str:
         start = value - slope * (k + 1)
         values = [slope * (i + 1) + start for i in range(len(needed))]
         if slope and needed == [max(0, min(most, v)) for v in values]:
-            line = "end" if slope == 1 else f"{slope} * end"
+            line = end if slope == 1 else f"{slope} * {end}"
             line += f" + {start}" if start > 0 else f" - {-start}" if start < 0 else ""
             return line if values[-1] == most else f"tin_min({line}, {most})"
     assert all(value == most for value in needed), f"no straight line: {needed}"

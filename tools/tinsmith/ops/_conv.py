@@ -37,7 +37,7 @@ class ConvParams:
     in_h: I16 = note("input rows")
     in_w: I16 = note("input columns")
     in_c: I16 = note("input channels")
-    out_w: I16 = note("output columns")
+    out_w: I16 = note("columns of an output row")
     out_c: I16 = note("output channels")
     kernel_h: I16 = note("rows of the kernel")
     kernel_w: I16 = note("columns of the kernel")
@@ -77,7 +77,7 @@ class Convolution(Windowed, Weighted):
         assert weights is not None
         return ConvParams(
             weights, folded_bias(self, call), multiplier.astype(np.int32), shift.astype(np.int8),
-            window.y.size, window.x.size, call.x.shape[3], window.x.out, call.y.shape[3],
+            window.y.size, window.x.size, call.x.shape[3], call.y.shape[2], call.y.shape[3],
             window.y.kernel, window.x.kernel, window.y.stride, window.x.stride,
             window.y.dilation, window.x.dilation, window.y.before, window.x.before,
             call.x.zero_point, low, high, call.y.zero_point,

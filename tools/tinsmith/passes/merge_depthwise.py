@@ -27,7 +27,8 @@ def merge_depthwise(graph: Graph) -> Graph:
         name = f"{node.outputs[0]}:weights"
         tensor = replace(weights, name=name, shape=data.shape, data=data, quant=quant, source=-1)
         graph = replace(graph, tensors={**graph.tensors, name: tensor})
-        attrs = ConvAttrs(**{f.name: getattr(node.attrs, f.name) for f in dataclasses.fields(ConvAttrs)})
+        shared = {f.name: getattr(node.attrs, f.name) for f in dataclasses.fields(ConvAttrs)}
+        attrs = ops.find("CONV_2D").Attrs(**shared)
         inputs = (node.inputs[0], name, *node.inputs[2:])
         graph = replaced(graph, node, replace(node, op="CONV_2D", attrs=attrs, inputs=inputs))
     return graph.pruned()

@@ -14,7 +14,7 @@ extern "C" {
 /* For functions that few layers need: small, and not in the way of others. And for loops that need all registers. */
 #if defined(__GNUC__)
 #define TIN_DSP_RARE __attribute__((cold, noinline))
-#define TIN_DSP_OUTLINE __attribute__((noinline))
+#define TIN_DSP_OUTLINE __attribute__((noinline, unused))
 #else
 #define TIN_DSP_RARE
 #define TIN_DSP_OUTLINE

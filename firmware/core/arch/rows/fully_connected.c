@@ -7,29 +7,36 @@
 #include "tin_math.h"
 #include "tin_ops.h"
 
+typedef struct dense_sums {
+    int32_t a, b, c, d;
+} dense_sums;
+
 /* One input times its weights of four channels. */
-static inline void dense_input_times_four(int32_t sums[4], const int8_t *w, int32_t x)
+static inline void dense_input_times_four(dense_sums *s, const int8_t *w, int32_t x)
 {
-    sums[0] += w[0] * x;
-    sums[1] += w[1] * x;
-    sums[2] += w[2] * x;
-    sums[3] += w[3] * x;
+    s->a += w[0] * x;
+    s->b += w[1] * x;
+    s->c += w[2] * x;
+    s->d += w[3] * x;
 }
 
 /* A row of inputs times the weights of four channels, which lie side by side. A layer has at most 32767 inputs, whose
  * sum fits 32 bits; only together with the bias may it wrap. */
-static void dense_four_channels(int32_t *sums, const int8_t *w, const int8_t *x, int32_t count)
+static inline void dense_four_channels(int32_t *sums, const int8_t *w, const int8_t *x, int32_t count)
 {
-    int32_t s[4] = { 0, 0, 0, 0 };
+    dense_sums s = { 0, 0, 0, 0 };
     const int8_t *const end = x + count, *const blocks = x + (count & ~3);
     for (; x != blocks; x += 4, w += 16) {
-        dense_input_times_four(s, w, x[0]);
-        dense_input_times_four(s, w + 4, x[1]);
-        dense_input_times_four(s, w + 8, x[2]);
-        dense_input_times_four(s, w + 12, x[3]);
+        dense_input_times_four(&s, w, x[0]);
+        dense_input_times_four(&s, w + 4, x[1]);
+        dense_input_times_four(&s, w + 8, x[2]);
+        dense_input_times_four(&s, w + 12, x[3]);
     }
-    for (; x != end; x++, w += 4) dense_input_times_four(s, w, *x);
-    for (int32_t i = 0; i < 4; i++) sums[i] = tin_add_wrap(sums[i], s[i]);
+    for (; x != end; x++, w += 4) dense_input_times_four(&s, w, *x);
+    sums[0] = tin_add_wrap(sums[0], s.a);
+    sums[1] = tin_add_wrap(sums[1], s.b);
+    sums[2] = tin_add_wrap(sums[2], s.c);
+    sums[3] = tin_add_wrap(sums[3], s.d);
 }
 
 static void dense_outputs(const tin_fully_connected_rows_params *p, const int32_t *sums, int8_t *out)

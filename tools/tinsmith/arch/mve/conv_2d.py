@@ -49,7 +49,7 @@ class Conv2DMve(Conv2D):
 
     def suits(self, call: Call) -> bool:
         """Layers of two channels and more."""
-        return self.channels(call) > 1
+        return super().suits(call) and self.channels(call) > 1
 
     def is_direct(self, call: Call) -> bool:
         """Whether windows are bytes that lie one behind the other in the input."""

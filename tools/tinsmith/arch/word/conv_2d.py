@@ -54,7 +54,7 @@ class Conv2DWord(Conv2D):
 
     def suits(self, call: Call) -> bool:
         """All but layers with so many large weights that sums might exceed 2^23."""
-        return recoverable(self, call)
+        return super().suits(call) and recoverable(self, call)
 
     def scratch_bytes(self, call: Call) -> int:
         weights, strip = self.packed(call)
