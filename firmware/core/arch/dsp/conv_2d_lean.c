@@ -31,8 +31,8 @@ static inline uint32_t lean_word(const int8_t *from)
     return word;
 }
 
-/* Rows of words of both pixels, from byte `at` on, which may lie beyond either end of the image. Each word is found where
- * it is nearest to its place, and shifted there; padding fills it up. */
+/* Rows of words of both pixels, from byte `at` on, which may lie beyond either end of the image. Each word is found
+ * where it is nearest to its place, and shifted there; padding fills it up. */
 static TIN_DSP_OUTLINE uint32_t *lean_beside(const lean_pair *s, uint32_t *to, const int8_t *row, int32_t at,
                                              int32_t words, int32_t rows, int32_t stride)
 {

@@ -1,12 +1,13 @@
-/* Two pixels times some channels of a convolution, a few taps at a time, for cores with the DSP extension. Channels share
- * words in pairs as blocks.S explains; taps are unpacked on the way, and sums wait in memory for the next taps.
+/* Two pixels times some channels of a convolution, a few taps at a time, for cores with the DSP extension. Channels
+ * share words in pairs as blocks.S explains; taps are unpacked on the way, and sums wait in memory for the next taps.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
     .syntax unified
     .thumb
 
-/* uint32_t *tin_dsp_two_taps(uint32_t *to, const int8_t *from, int32_t apart, int32_t words, int32_t rows, int32_t stride);
+/* uint32_t *tin_dsp_two_taps(uint32_t *to, const int8_t *from, int32_t apart, int32_t words, int32_t rows,
+ *                            int32_t stride);
  *     r0 to    r1 from    r2 apart    r3 words    r4 rows    r5 bytes from the end of a row to the next
  *     r6, r7 x of both pixels    r12 words left
  */
