@@ -1,26 +1,19 @@
-"""Rows of a convolution in parts: the same bytes from every kernel that knows them, and an arena that is smaller for it
-where RAM is all that matters."""
+"""Rows of a convolution in parts: for a smaller arena where RAM is all that matters, and with the same outputs."""
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import many
 import needs
 import numpy as np
 import parity
 import pytest
-from numpy.random import Generator
 from random_graphs import Builder
-from test_kernels_dsp import FROM_RING, called, layer, over_their_inputs, wrong_outputs
-from test_rows import Layout, overlapped, ring_sizes, run_from_rings
+from test_kernels_row_parts import KNOWING, TARGET
 
-from tinsmith import modes, ops, targets
+from tinsmith import modes, targets
 from tinsmith.bench import bench
 from tinsmith.budget import Budget, search
 from tinsmith.check import verify as check
@@ -30,122 +23,17 @@ from tinsmith.graph import Graph, Quant
 from tinsmith.host_kernels import Program
 from tinsmith.interpret import interpret
 from tinsmith.load.tflite import load_file
-from tinsmith.ops import Call, find, lean_form
+from tinsmith.ops import Call
 from tinsmith.passes import lower
-from tinsmith.pipeline import Compiled, compile_graph, compile_model, kernels_for, plan_graph, runner
+from tinsmith.pipeline import compile_graph, compile_model, kernels_for, plan_graph, runner, written
 from tinsmith.plan import plan
 from tinsmith.plan.audit import audit
-from tinsmith.plan.parts import parts_of, split, split_rows
+from tinsmith.plan.parts import kernels_of, parts_of, split_rows
 from tinsmith.plan.tasks import MOST_ROWS
 from tinsmith.samples import made_up
 from tinsmith.verify import verify
 
-CONV, TARGET = find("CONV_2D"), "cortex-m4"
-KNOWING = {"tin_conv_2d_dsp_lean"}  # the kernels for instruction sets that compute rows in parts
 SPEECH = "tflm/micro_speech_quantized.tflite"
-
-
-def divisors(width: int) -> list[int]:
-    return [n for n in range(2, width + 1) if width % n == 0]
-
-
-def in_parts(graph: Graph, rng: Generator) -> Graph | None:
-    """A graph of one convolution with its rows in a random number of parts, or None if its width has no divisors."""
-    call = Call.of(graph, graph.nodes[0])
-    counts = divisors(call.y.shape[2])
-    return check(split(graph, call, int(rng.choice(counts)))) if counts else None
-
-
-def examples(rng: Generator, count: int) -> list[tuple[Graph, Graph]]:
-    """Lowered random convolutions, and the same with rows in parts."""
-    graphs = (lower(graph) for graph in CONV.examples(rng))
-    pairs = ((graph, in_parts(graph, rng)) for graph in graphs if [n.op for n in graph.nodes] == ["CONV_2D"])
-    return list(itertools.islice(((whole, parted) for whole, parted in pairs if parted), count))
-
-
-# -- kernels ---------------------------------------------------------------------------------------
-
-
-def test_parts_are_the_same_bytes_in_the_same_order() -> None:
-    rng = np.random.default_rng(1)
-    for whole, parted in examples(rng, 40):
-        for x in parity.samples(whole, rng, 2):
-            (expected,), (found,) = parity.numpy_outputs(whole, x), parity.numpy_outputs(parted, x)
-            assert found.tobytes() == expected.tobytes() and found.shape != expected.shape
-
-
-def test_portable_rows_in_parts_come_from_rings_and_lie_over_inputs() -> None:
-    rng = np.random.default_rng(2)
-    broken = 0
-    for _, parted in examples(rng, 60):
-        layout = Layout(CONV, parted, rng)
-        run_from_rings(layout, ring_sizes(layout), out_count=1)
-        run_from_rings(layout, ring_sizes(layout), out_count=min(3, layout.out_rows))
-        separation = CONV.separation(layout.call, 0)
-        assert separation is not None
-        for step in (1, 3, layout.out_rows):
-            assert overlapped(layout, 0, separation, step), parted.nodes[0].attrs
-        broken += not overlapped(layout, 0, separation - layout.out_bytes, layout.out_rows)
-    assert broken, "a smaller separation did no harm: it asks for too much"
-
-
-def layers(rng: Generator) -> Iterator[Graph]:
-    """Layers in parts: windows at every edge, odd pixels, rows of taps that are whole words and others, long ones,
-    dilated ones; channels of every rest of a quad, and scales of both forms."""
-    geometries: list[tuple[tuple[int, int, int], int, tuple[int, int], int]] = [
-        ((49, 40, 1), 8, (10, 8), 2), ((9, 12, 1), 4, (5, 4), 1), ((6, 18, 4), 3, (3, 3), 1), ((5, 9, 3), 5, (3, 3), 1),
-        ((4, 8, 32), 9, (2, 3), 1), ((4, 6, 88), 4, (1, 1), 1), ((3, 12, 2), 17, (2, 9), 1), ((7, 6, 5), 6, (7, 7), 1),
-        ((8, 4, 1), 2, (3, 6), 1), ((3, 10, 12), 13, (3, 8), 1), ((4, 27, 7), 1, (2, 2), 3),
-    ]  # fmt: skip
-    for number, geometry in enumerate(geometries):
-        activation, zero = [("RELU", -128), ("NONE", 4), ("RELU6", -128), ("RELU", 20)][number % 4]
-        made = layer(rng, *geometry, activation=activation, zero=zero)
-        call = Call.of(made, made.nodes[0])
-        for parts in divisors(call.y.shape[2]):
-            yield check(split(made, call, parts))
-    for dilation, kernel, in_c in ((2, (3, 3), 4), (3, (2, 2), 3), (2, (4, 1), 8)):
-        made = layer(rng, (9, 12, in_c), 6, kernel, dilation=dilation)
-        yield check(split(made, Call.of(made, made.nodes[0]), 4))
-
-
-def lean(graphs: list[Graph]) -> Compiled:
-    """Graphs in parts compiled for the kernel without scratch."""
-    model = many.compiled(many.merged(graphs), TARGET)
-    (usual,) = (k for k in ops.special_kernels().values() if (k.arch, k.name) == ("dsp", "CONV_2D"))
-    forms = {n.outputs[0]: lean_form(Call.of(model.plan.graph, n), usual) for n in model.plan.graph.nodes}
-    assert {kernel.kernel for kernel in forms.values()} == KNOWING
-    return replace(model, plan=replace(model.plan, kernels=forms))
-
-
-def suited(rng: Generator) -> list[Graph]:
-    parted = [*layers(rng), *(parted for _, parted in examples(rng, 30))]
-    kernel = ops.all_special_kernels()["dsp", "CONV_2D", "lean"]
-    found = [graph for graph in parted if kernel.suits(Call.of(graph, graph.nodes[0]))]
-    assert len(found) > len(parted) * 3 / 4
-    return found
-
-
-@pytest.mark.usefixtures("cross_tools")
-def test_the_kernel_without_scratch_equals_numpy_over_its_inputs() -> None:
-    assert wrong_outputs(over_their_inputs(lean(suited(np.random.default_rng(3)))), 3) == []
-
-
-@pytest.mark.usefixtures("cross_tools")
-def test_inputs_of_the_kernel_without_scratch_may_be_rings_of_rows() -> None:
-    helper = FROM_RING.replace("tin_conv_2d_dsp", "tin_conv_2d_dsp_lean").replace("row *", "row / p.row_parts *")
-    model = over_their_inputs(lean(suited(np.random.default_rng(4))))
-    assert wrong_outputs(called(model, r"from_ring(&\2, arena, \3);", helper)) == []
-
-
-def test_no_kernel_ignores_parts() -> None:
-    """Those that do not know them say so, and all of them suit whole rows."""
-    whole, parted = set(), set()
-    for graph, other in examples(np.random.default_rng(5), 60):
-        for kernel in ops.all_special_kernels().values():
-            if kernel.name == "CONV_2D":
-                whole |= {kernel.kernel} if kernel.suits(Call.of(graph, graph.nodes[0])) else set()
-                parted |= {kernel.kernel} if kernel.suits(Call.of(other, other.nodes[0])) else set()
-    assert parted == KNOWING and whole == {k.kernel for k in ops.all_special_kernels().values() if k.name == "CONV_2D"}
 
 
 # -- the rewrite -----------------------------------------------------------------------------------
@@ -157,6 +45,15 @@ def summed(shape: tuple[int, int, int], out_c: int = 4, units: int = 3, seed: in
     x = b.conv(b.input(1, *shape), out_c, 3, padding="SAME", **geometry)
     flat = b.add("RESHAPE", b.attrs("RESHAPE"), [x], shape=(1, b.tensors[x].size))
     return b.graph(b.fully_connected(flat, units))
+
+
+def chain() -> Graph:
+    """Several convolutions with a fully connected layer behind them."""
+    b = Builder(np.random.default_rng(3))
+    x = b.input(1, 24, 8, 4)
+    for channels in (16, 16, 8):
+        x = b.conv(b.depthwise(x, 3, padding="SAME"), channels, 3, padding="SAME")
+    return b.graph(b.fully_connected(x, 4))
 
 
 def counts(graph: Graph) -> list[int]:
@@ -235,7 +132,7 @@ def test_plans_in_parts_hold_what_they_promise(fed: bool) -> None:
 @pytest.mark.parametrize("fed", [False, True])
 @pytest.mark.parametrize("target", ["host", TARGET, "cortex-m33", "cortex-m0plus", "rv32imc"])
 def test_models_in_parts_are_right_on_every_target(target: str, fed: bool) -> None:
-    """Within the budget that only parts fit; strides of three make demands of several rows at a time."""
+    """Within a budget that only parts fit; strides of three make demands of several rows at a time."""
     for number, graph in enumerate((summed((15, 14, 4), 8, 5), summed((10, 9, 4), 4, 2, stride_h=3))):
         chosen, mode = targets.load(target), modes.mode("balanced")
         lowered = lower(graph)
@@ -244,11 +141,28 @@ def test_models_in_parts_are_right_on_every_target(target: str, fed: bool) -> No
             plan(lowered, kernels, ram=1, fed=fed)
         name, least = f"m{number}", missed.value.needed
         made = compile_graph(lowered, graph, Path("m.tflite"), chosen, name, mode, ram=least - 4, feed_rows=fed)
-        assert counts(made.plan.graph)[0] > 1
+        assert counts(made.plan.graph)[-1] > 1
         with runner(made) as device:
             cases = [case for _, case in made_up(graph, 3, 12)]
             for case, found in zip(cases, device.run(cases), strict=True):
                 assert parity.equal(found, parity.numpy_outputs(graph, case))
+
+
+@pytest.mark.usefixtures("cross_tools")
+@pytest.mark.parametrize("target", ["host", TARGET])
+def test_convolutions_in_parts_find_rows_that_lie_anywhere(target: str) -> None:
+    chosen, mode, graph = targets.load(target), modes.mode("balanced"), split_rows(lower(chain()))
+    kernels = kernels_of(graph, kernels_for(lower(chain()), chosen, mode))
+    with pytest.raises(BudgetMissed) as missed:
+        plan(graph, kernels, ram=1)
+    least = plan(graph, kernels, ram=missed.value.needed)
+    audit(least)
+    last = next(task for task in least.tasks.values() if task.op.name == "CONV_2D" and task.call.attrs.row_parts > 1)
+    assert least.buffer(last.call.x.name).places and (target == "host" or last.op.kernel in KNOWING)
+    with runner(written(least, chain(), Path("m.tflite"), chosen, "m", mode)) as device:
+        cases = [case for _, case in made_up(graph, 3, 13)]
+        for case, found in zip(cases, device.run(cases), strict=True):
+            assert parity.equal(found, parity.numpy_outputs(graph, case))
 
 
 def test_a_budget_takes_parts_only_if_nothing_else_fits() -> None:
