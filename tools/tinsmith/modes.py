@@ -17,7 +17,9 @@ class Mode:
     flag: str  # optimization level of the C compiler
     special_kernels: bool  # use the kernels of the target's instruction set
     least_share: float  # of a model's effort from which on an op gets a special kernel
-    pixels: int | None  # of output in a call, at least, where layers run row by row to save RAM; None: none does
+    # Of output in a call, at least, where layers run row by row to save RAM, or fewer if the kernel says so; None: none
+    # does.
+    pixels: int | None
     specialised: bool  # compile the kernels into the model, where their parameters are known constants
 
 
