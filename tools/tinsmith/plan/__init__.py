@@ -201,8 +201,9 @@ def plan(
     """The smallest arena found for a graph, by several ways through it and several orders of packing.
 
     `kernels` is what ops.choose chose; by default portable kernels run. With `pixels`, layers may run row by row, in
-    calls that compute at least so many pixels, or fewer if a kernel says so; otherwise they run one by one. `ram` is a budget in bytes: the plan is
-    then the one that costs the least time of those that fit. With `fed`, the model's input comes row by row.
+    calls that compute at least so many pixels, or fewer if a kernel says so; otherwise they run one by one. `ram` is a
+    budget in bytes: the plan is then the one that costs the least time of those that fit. With `fed`, the model's input
+    comes row by row.
     `rooms` are several memories to be used, the fastest first.
     Raises Unsupported for models whose output does not depend on their input and for inputs that cannot come row by
     row, BudgetMissed if no plan fits.
