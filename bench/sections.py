@@ -8,7 +8,7 @@ from typing import Any
 import suite
 from peers import OURS, stated
 from results import Results
-from suite import MAIN_MODE, MODELS, Row
+from suite import FED, MAIN_MODE, MODELS, Row
 
 HEAD = """\
 # Benchmark results
@@ -30,11 +30,12 @@ of one computation. RAM is input, output and its static buffers; its form is "lo
 the network in double precision: "close" means within a tenth of an output step. Its decision trees have no
 counterpart in Tinsmith.
 """
+BASE_MODE, SAVING_MODES = "speed", (MAIN_MODE, "ram", FED)
 
 
 def page(found: Results) -> str:
     """results.md."""
-    parts = [HEAD, _against_tflm(found), _memory(found), _all(found), _cycles(found), _bakenn(found), _emlearn(found),
+    parts = [HEAD, _against_tflm(found), _memory(found), _prices(found), _all(found), _cycles(found), _bakenn(found), _emlearn(found),
              _refused(found), _made_with(found)]  # fmt: skip
     return "\n".join(part for part in parts if part)
 
@@ -98,6 +99,24 @@ def _memory(found: Results) -> str:
         f"Set-up: {tflm['setup']}; Tinsmith has none."
     )
     return f"## Memory against TensorFlow Lite Micro\n\n{table(headings, rows)}\n{note}\n"
+
+
+def _prices(found: Results) -> str:
+    """What each saving of RAM costs in instructions."""
+    own = {(r["model"], r["target"], r["mode"]): r for r in found["tinsmith"]}
+    rows = []
+    for model, target in dict.fromkeys((task.model, task.target) for task in suite.tasks()):
+        base, *others = (own.get((model, target, mode)) for mode in (BASE_MODE, *SAVING_MODES))
+        if base and any(row and row["arena_bytes"] < base["arena_bytes"] for row in others):
+            rows.append((model, target, base["arena_bytes"], *(cell for row in others for cell in _price(row, base))))
+    headings = ["model", "core", f"{BASE_MODE}, arena B"]
+    headings += [heading for mode in SAVING_MODES for heading in (f"{mode}, arena B", "instructions")]
+    note = f"Instructions are multiples of those of `{BASE_MODE}`, which runs layer by layer."
+    return f"## The price of RAM\n\n{note}\n\n{table(headings, rows, 2)}"
+
+
+def _price(row: Row | None, base: Row) -> tuple[int | None, str | None]:
+    return (row["arena_bytes"], _ratio(row["instructions"], base["instructions"])) if row else (None, None)
 
 
 def _all(found: Results) -> str:
