@@ -35,8 +35,8 @@ BASE_MODE, SAVING_MODES = "speed", (MAIN_MODE, "ram", FED)
 
 def page(found: Results) -> str:
     """results.md."""
-    parts = [HEAD, _against_tflm(found), _memory(found), _prices(found), _all(found), _cycles(found), _bakenn(found), _emlearn(found),
-             _refused(found), _made_with(found)]  # fmt: skip
+    parts = [HEAD, _against_tflm(found), _memory(found), _prices(found), _all(found), _cycles(found), _bakenn(found),
+             _emlearn(found), _refused(found), _made_with(found)]  # fmt: skip
     return "\n".join(part for part in parts if part)
 
 
