@@ -207,7 +207,9 @@ def report(plan: Plan, name: str, arrays: Arrays, omitted: Sequence[str], flag: 
         "constants_sha256": digest.hexdigest(),
         "arena_bytes": plan.arena_bytes,
         "scratch_bytes": plan.scratch_bytes,
-        "memories": [{"name": m.room.name, "bytes": m.nbytes, "room": m.room.nbytes} for m in plan.memories],
+        "memories": [
+            {"name": m.room.name, "start": m.start, "bytes": m.nbytes, "room": m.room.nbytes} for m in plan.memories
+        ],
         "constant_bytes": sum(e["bytes"] for e in arrays.entries),
         "packing": plan.packing,
         "sources": list(plan.sources),
