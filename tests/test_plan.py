@@ -28,6 +28,7 @@ from tinsmith.passes import lower
 from tinsmith.pipeline import kernels_for, runner, written
 from tinsmith.plan import SCRATCH, TABLES_MACRO, Plan, lifetimes, loose, packing, place, plan
 from tinsmith.plan.audit import Overwritten, audit
+from tinsmith.plan.orders import orders
 from tinsmith.plan.problem import Problem
 from tinsmith.plan.schedule import run_count, schedule
 
@@ -403,3 +404,38 @@ def test_freak_tensors_of_countless_rows_are_planned_at_once() -> None:
         planned = plan(b.graph(x), pixels=pixels)
         audit(planned)
         assert planned.arena_bytes == 3 * 32767 * 2 * 7 and len(planned.runs) == 1
+
+
+def branches(interleaved: bool) -> Graph:
+    """Two branches that are wide in between, narrow at both ends, and meet in a sum."""
+    b = Builder(np.random.default_rng(8))
+    x = b.input(1, 4, 4, 4)
+    if interleaved:
+        wide = [b.conv(x, 32, 1), b.conv(x, 32, 1)]
+        return b.graph(b.simple("ADD", *(b.conv(each, 4, 1) for each in wide)))
+    return b.graph(b.simple("ADD", *(b.conv(b.conv(x, 32, 1), 4, 1) for _ in range(2))))
+
+
+def test_one_branch_is_computed_after_the_other_whatever_the_file_s_order() -> None:
+    """Both wide tensors at once would take 1,024 bytes."""
+    straight, mixed = plan(branches(interleaved=False)), plan(branches(interleaved=True))
+    assert mixed.arena_bytes == straight.arena_bytes < 1024
+    order = [node.name for node in mixed.graph.nodes]
+    assert order != [node.name for node in branches(interleaved=True).nodes]
+    rng = np.random.default_rng(9)
+    x = inputs_of(mixed.graph, rng)
+    found = Program(mixed, parity.kernels()).run(x, interpret(mixed.graph, x))
+    assert parity.equal(found, parity.numpy_outputs(branches(interleaved=True), x))
+
+
+def test_orders_keep_every_node_behind_what_it_needs() -> None:
+    seen = 0
+    for graph in graphs(GRAPHS, 3):
+        for each in orders(graph):
+            assert sorted(map(id, each.nodes)) == sorted(map(id, graph.nodes))
+            done = {*graph.inputs, *(name for name, tensor in graph.tensors.items() if tensor.data is not None)}
+            for node in each.nodes:
+                assert done.issuperset(name for name in node.inputs if name is not None)
+                done.update(node.outputs)
+            seen += 1
+    assert seen > GRAPHS, "hardly any graph has branches"

@@ -13,6 +13,7 @@ from ..graph import Graph
 from ..ops import Op
 from . import Plan
 from .memories import Room
+from .orders import orders
 from .problem import MANY, Cuts, Few, Problem
 
 BUDGET_PIXELS = (32, 16, 8, 4, 1)  # pixels a call that are tried for a budget
@@ -70,19 +71,13 @@ def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
     if wish.rooms:
         return search_rooms(graph, kernels, wish, fed)
     best: Plan | None = None
-    whole = Problem(graph, kernels, fed, 1)
-    problems = {rung.step: whole.with_pixels(*rung.step) for rung in wish.ladder}
+    wholes = [Problem(each, kernels, fed, 1) for each in orders(graph)]
+    problems = {rung.step: [whole.with_pixels(*rung.step) for whole in wholes] for rung in wish.ladder}
     for rung in wish.ladder if wish.ram is not None else reversed(wish.ladder):
-        problem = problems[rung.step]
-        if rung.pace > 1:
-            found = [lean_plan(problem, rung.pace)]
-        elif rung.pixels is None:
-            hopeless = fed or (best and problem.least_layers > best.arena_bytes)
-            found = [problem.place(problem.layers())] if not hopeless else []
-        else:
-            found = [problem.packed(best_cuts(problem, rung.tables)[1], rung.tables)]
-        both = [*([best] if best else []), *found]
-        best = min(both, key=lambda plan: (plan.arena_bytes, len(plan.runs)), default=None)
+        for problem in problems[rung.step]:
+            found = tried(problem, rung, best)
+            both = [*([best] if best else []), *([found] if found else [])]
+            best = min(both, key=lambda plan: (plan.arena_bytes, len(plan.runs)), default=None)
         if best and wish.ram is not None and best.arena_bytes <= wish.ram:
             return best
     assert best is not None
@@ -95,21 +90,31 @@ def search(graph: Graph, kernels: Mapping[str, Op], wish: Wish) -> Plan:
     return best
 
 
+def tried(problem: Problem, rung: Rung, best: Plan | None) -> Plan | None:
+    """The plan of a rung; None if it cannot be smaller than the best one so far, or layers cannot be."""
+    if rung.pace > 1:
+        return lean_plan(problem, rung.pace)
+    if rung.pixels is not None:
+        return problem.packed(best_cuts(problem, rung.tables)[1], rung.tables)
+    hopeless = problem.fed or (best and problem.least_layers > best.arena_bytes)
+    return None if hopeless else problem.place(problem.layers())
+
+
 def search_rooms(graph: Graph, kernels: Mapping[str, Op], wish: Wish, fed: tuple[str, ...]) -> Plan:
     """Of the plans that several memories can hold, the one with the largest share of its traffic in the fastest.
 
     Plans that give up speed are tried only if none else fits. Raises BudgetMissed if none does.
     """
-    whole = Problem(graph, kernels, fed, 1)
+    wholes = [Problem(each, kernels, fed, 1) for each in orders(graph)]
 
-    def planned(rung: Rung) -> Plan:
+    def planned(whole: Problem, rung: Rung) -> Plan:
         problem = whole.with_pixels(*rung.step)
         flow = problem.layers() if rung.pixels is None else problem.flow(best_cuts(problem, tables=False)[1])
         return problem.place(flow, rooms=wish.rooms)
 
     missed: list[Plan] = []
     for rungs in (wish.ladder, *([Rung(pixels)] for pixels in BUDGET_PIXELS)):
-        plans = [planned(rung) for rung in rungs if rung.pixels is not None or not fed]
+        plans = [planned(w, rung) for w in wholes for rung in rungs if rung.pixels is not None or not fed]
         fitting = [plan for plan in plans if plan.lacking == 0]
         if fitting:
             return max(fitting, key=lambda plan: plan.traffic_shares[0])
