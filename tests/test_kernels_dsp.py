@@ -162,11 +162,22 @@ def test_layers_have_the_blocks_that_they_gain_by(pixels: int, blocks: tuple[int
     assert many.differences(graphs, TARGET, 3) == []
 
 
+@pytest.mark.usefixtures("cross_tools")
+def test_blocks_of_four_alone_leave_what_is_behind_their_pixels() -> None:
+    """Small layers do not get blocks of their own for what is left over, be it one, two or three pixels."""
+    rng = np.random.default_rng(18)
+    shapes = [(1, pixels, depth) for pixels in (1, 2, 3, 6, 9, 10) for depth in (2, 5)]
+    graphs = [layer(rng, shape, 3, (1, 1)) for shape in shapes] + [layer(rng, (3, 2, 3), 2, (3, 1)) for _ in range(4)]
+    omitted = many.compiled(many.merged(graphs), TARGET).plan.omitted_parts(thrifty=True)
+    assert {"TIN_CONV_2D_DSP_BLOCK2", "TIN_CONV_2D_DSP_BLOCK3"} <= set(omitted)
+    assert many.differences(graphs, TARGET, 3) == []
+
+
 def test_blocks_follow_from_the_pixels_a_call(zoo: Path) -> None:
     assert best_blocks([125], 1000, thrifty=True) == ("block3",)
     assert best_blocks([125], 1000, thrifty=False) == best_blocks([5] * 25, 1000, thrifty=True) == ("block3", "block2")
     assert best_blocks([1], 128, thrifty=True) == (), "hardly worth its code"
-    for mode, missing in (("ram", set()), ("balanced", {"TIN_CONV_2D_DSP_BLOCK2"})):
+    for mode, missing in (("ram", set()), ("speed", {"TIN_CONV_2D_DSP_BLOCK2"})):
         plan = compile_model(zoo / "mlperf_tiny/kws_int8.tflite", targets.load(TARGET), optimize=mode).plan
         assert {m for m in plan.omitted_parts(thrifty=True) if "BLOCK" in m} == missing
 

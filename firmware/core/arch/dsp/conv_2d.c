@@ -179,7 +179,7 @@ static void conv_pixels(const tin_conv_2d_dsp_params *p, uint8_t *arena, int32_t
         const int32_t size = tin_dsp_size(left);
         if (size != s.size || left < size) {
             s.size = size;
-            s.count = tin_min(size, left);
+            s.count = tin_dsp_count(size, left);
             tin_dsp_last_load(&s.block, p->words, size);
             tin_dsp_distances(&s.block, size, s.count, p->out_c);
         }

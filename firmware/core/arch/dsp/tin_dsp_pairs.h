@@ -22,6 +22,12 @@ static inline int32_t tin_dsp_size(int32_t left)
     return TIN_DSP_BLOCK3 ? 3 : 4;
 }
 
+/* How many of them a block of `size` computes. Not two of four: the third one would be stored behind the second. */
+static inline int32_t tin_dsp_count(int32_t size, int32_t left)
+{
+    return size == 4 && left == 2 ? 1 : tin_min(size, left);
+}
+
 /* Two channels of one pixel; the stream has their biases, multipliers and shifts as they are. */
 static TIN_DSP_RARE void tin_dsp_plain(const tin_dsp_block *b, int32_t words, int32_t size, int32_t pixel, int32_t zero,
                                        int8_t out[2])
