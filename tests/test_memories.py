@@ -152,7 +152,8 @@ def test_each_target_computes_the_same_in_two_memories(target: str, optimize: st
 @pytest.mark.parametrize("target", ["host", "cortex-m4", "rv32imc"])
 def test_three_memories_and_an_input_by_rows(target: str) -> None:
     graph = residual()
-    made = compiled(graph, target, "balanced", (300, 700, 1 << 16), feed_rows=True)
+    size = compiled(graph, target, "balanced", (), feed_rows=True).plan.arena_bytes
+    made = compiled(graph, target, "balanced", (size // 4, size // 2, 1 << 16), feed_rows=True)
     assert len({made.plan.memory_of(b.offset) for b in made.plan.buffers}) == 3
     rng = np.random.default_rng(6)
     samples: list[list[Array]] = [[rng.integers(-128, 128, (1, 9, 8, 4)).astype(np.int8)] for _ in range(4)]
