@@ -78,8 +78,8 @@ def _floats(graph: Graph, node: Node) -> tuple[Floats, Floats]:
 def generate(net: Network, folder: Path) -> Generated:
     """Its C, in the form that it calls loadable: "inline" ends in an exception for dense networks in this version."""
     # It tries the network on this computer, too, and leaves that in the current folder.
-    with chdir(folder), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it imports distutils
+    with chdir(folder), warnings.catch_warnings(), np.errstate():
+        warnings.simplefilter("ignore")  # it imports distutils, and changes how numpy treats underflows
         import emlearn
         from emlearn.common import get_include_dir
 
