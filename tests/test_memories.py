@@ -217,6 +217,8 @@ def test_the_plan_shows_the_memories(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "fast, from 0 on:" in done.stdout and "of the traffic" in done.stdout
     assert "slow, " in picture.read_text() and "begins here" in picture.read_text()
+    command("plan", DIGITS, "--memory", "fast=64K,slow=64K", "--out", picture)
+    assert "begins here" not in picture.read_text(), "nothing lies there"
 
 
 def test_memories_that_are_too_small_are_named_and_nothing_is_written(tmp_path: Path) -> None:

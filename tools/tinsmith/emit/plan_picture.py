@@ -121,7 +121,8 @@ def panel(line: Timeline, box: Box, top: int, budget: int | None, slanted: bool,
     )
     if budget is not None:
         lines.append({"y": number(scale.y(budget)), "kind": "budget", "text": f"{size_text(budget)} of RAM"})
-    for memory in plan.memories[1:]:
+    used = {plan.memory_of(b.offset) for b in plan.buffers}
+    for memory in (m for index, m in enumerate(plan.memories) if index in used - {0}):
         text = f"{memory.room.name}, {memory.nbytes:,} bytes, begins here"
         lines.append({"y": number(scale.y(memory.start)), "kind": "budget", "text": text})
     return Panel(
