@@ -48,7 +48,7 @@ def node_entry(line: Timeline, index: int) -> dict[str, Any]:
     """A node and its calls, summed up."""
     plan = line.plan
     node = plan.graph.nodes[index]
-    runs = [run for run in plan.runs if run.node == index]
+    runs = plan.runs_of[index]
     moments = [moment for moment, other in enumerate(line.nodes) if other == index]
     return {
         "index": index, "op": node.op, "name": node.name, "output": node.outputs[0], "calls": len(runs),

@@ -64,6 +64,14 @@ class Plan:
         wanted = {i: self.kernel(node) for i, node in nodes if not self.kernel(node).view}
         return {i: make_task(self.graph, self.views, self.sizes, i, kernel) for i, kernel in wanted.items()}
 
+    @cached_property
+    def runs_of(self) -> Mapping[int, Sequence[Run]]:
+        """The runs of each node, by its index in the graph."""
+        found: dict[int, list[Run]] = {}
+        for run in self.runs:
+            found.setdefault(run.node, []).append(run)
+        return found
+
     def kernel(self, node: Node) -> Op:
         """What computes a node."""
         return self.kernels[node.outputs[0]]
@@ -156,10 +164,10 @@ class Plan:
     def stretches(self, node: int) -> Iterator[int]:
         """Steps that are computed at a time by the node with that index: a call, or up to the end of a ring."""
         name = self.graph.nodes[node].outputs[0]
-        for run in self.runs:
+        for run in self.runs_of.get(node, ()):
             held = self.rows_held(name, run.end)
             starts = [run.first, *range(run.first // held * held + held, run.end, held), run.end]
-            yield from (end - first for first, end in pairwise(starts) if run.node == node)
+            yield from (end - first for first, end in pairwise(starts))
 
     def omitted_parts(self, thrifty: bool) -> tuple[str, ...]:
         """Macros of parts of these kernels that no node uses (Op.used_parts)."""
