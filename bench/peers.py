@@ -23,7 +23,8 @@ from tinsmith.bench import bench
 from tinsmith.graph import Array, Graph, Tensor
 from tinsmith.interpret import interpret
 from tinsmith.load.tflite import load_file
-from tinsmith.pipeline import compile_model, joined, runner
+from tinsmith.pipeline import compile_model
+from tinsmith.runners import joined, runner
 
 MODULES: Mapping[str, Any] = {"bakenn": peer_bakenn, "emlearn": peer_emlearn}
 OURS, AS_SHIPPED = "tinsmith", "as shipped"

@@ -12,7 +12,8 @@ from tinsmith import modes, targets
 from tinsmith.graph import Array, Graph, Node, Tensor
 from tinsmith.interpret import interpret
 from tinsmith.passes import lower
-from tinsmith.pipeline import Compiled, compile_graph, runner
+from tinsmith.pipeline import Compiled, compile_graph
+from tinsmith.runners import runner
 from tinsmith.samples import made_up
 
 

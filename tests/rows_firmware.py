@@ -14,7 +14,7 @@ from tinsmith.emit.render import c_integer, c_values
 from tinsmith.graph import Array
 from tinsmith.measure.retired import Counter
 from tinsmith.ops import Call, Op
-from tinsmith.ops.base import c_fields
+from tinsmith.ops.params import c_fields
 from tinsmith.toolchain import Built, Instrument
 
 RING = 2  # rows

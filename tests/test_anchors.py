@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tinsmith import targets
-from tinsmith.pipeline import compile_model, runner
+from tinsmith.pipeline import compile_model
+from tinsmith.runners import runner
 from tinsmith.samples import fixed
 
 # First output bytes of TensorFlow Lite Micro 90b983c2 for x[i] = (i * 37 + 11) mod 256, x86, Arm and RISC-V alike.

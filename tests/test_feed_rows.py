@@ -23,10 +23,11 @@ from tinsmith.graph import Array, Graph
 from tinsmith.interpret import interpret
 from tinsmith.measure import stack
 from tinsmith.passes import lower
-from tinsmith.pipeline import ROW_SOURCE, Compiled, HostRunner, build_model, compile_graph, compile_model, runner
+from tinsmith.pipeline import Compiled, build_model, compile_graph, compile_model
 from tinsmith.plan import Plan, Run, lifetimes, packing, place, plan
 from tinsmith.plan.audit import Overwritten, audit
 from tinsmith.plan.schedule import FEED
+from tinsmith.runners import ROW_SOURCE, HostRunner, runner
 from tinsmith.samples import made_up
 from tinsmith.verify import verify
 

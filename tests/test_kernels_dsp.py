@@ -37,7 +37,8 @@ from tinsmith.interpret import interpret
 from tinsmith.ops import Call, find, lean_form, select
 from tinsmith.ops._examples import single
 from tinsmith.ops.base import LEAN
-from tinsmith.pipeline import Compiled, compile_model, runner
+from tinsmith.pipeline import Compiled, compile_model
+from tinsmith.runners import runner
 from tinsmith.samples import made_up
 
 TARGET = "cortex-m4"

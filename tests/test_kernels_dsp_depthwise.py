@@ -25,8 +25,9 @@ from tinsmith.ops import Call, find
 from tinsmith.ops._examples import single
 from tinsmith.ops._window import Axis, Window
 from tinsmith.ops.depthwise_conv_2d import DepthwiseConv2D
-from tinsmith.pipeline import Compiled, runner
+from tinsmith.pipeline import Compiled
 from tinsmith.plan import Plan
+from tinsmith.runners import runner
 from tinsmith.samples import made_up
 
 TARGET = "cortex-m4"

@@ -19,7 +19,8 @@ from tinsmith.graph import Array, Graph
 from tinsmith.interpret import interpret
 from tinsmith.ops import Call, select
 from tinsmith.ops._examples import example, quantized
-from tinsmith.pipeline import Compiled, runner
+from tinsmith.pipeline import Compiled
+from tinsmith.runners import runner
 from tinsmith.samples import made_up
 
 TARGET = "cortex-m55"

@@ -23,8 +23,9 @@ from tinsmith.ops import Call, Op
 from tinsmith.ops._examples import ACTIVATIONS, example, quantized, random_ratio, single
 from tinsmith.ops._pool import PoolAttrs
 from tinsmith.ops._weighted import random_weights
-from tinsmith.ops.base import ROWS, image_rows
+from tinsmith.ops.base import ROWS
 from tinsmith.ops.mean import Mean
+from tinsmith.ops.tensors import image_rows
 from tinsmith.passes import lower
 
 NAMES = sorted(name for arch, name in ops.special_kernels(ROWS) if arch == "rows")

@@ -18,7 +18,8 @@ from tinsmith.arch.thumb1._scales import find_splits
 from tinsmith.arch.thumb1.depthwise_conv_2d import DepthwiseConv2DThumb1
 from tinsmith.graph import Array, Graph
 from tinsmith.interpret import interpret
-from tinsmith.pipeline import Compiled, runner
+from tinsmith.pipeline import Compiled
+from tinsmith.runners import runner
 from tinsmith.samples import made_up
 
 TARGET = "cortex-m0plus"

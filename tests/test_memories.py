@@ -23,11 +23,12 @@ from tinsmith.graph import Array, Graph
 from tinsmith.host_kernels import Program
 from tinsmith.interpret import interpret
 from tinsmith.passes import lower
-from tinsmith.pipeline import Compiled, HostRunner, build_model, compile_graph, compile_model, runner
+from tinsmith.pipeline import Compiled, build_model, compile_graph, compile_model
 from tinsmith.plan import Plan, packing, plan
 from tinsmith.plan.audit import Overwritten, audit
 from tinsmith.plan.lifetimes import Buffer, Stretch
 from tinsmith.plan.memories import ADDRESS_BYTES, ADDRESSES, Room, hottest
+from tinsmith.runners import HostRunner, runner
 from tinsmith.verify import verify
 
 DIGITS = needs.REPOSITORY / "models" / "digits" / "digits.tflite"

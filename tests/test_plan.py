@@ -25,12 +25,13 @@ from tinsmith.interpret import interpret
 from tinsmith.load.tflite import load_file
 from tinsmith.ops.base import LEAN
 from tinsmith.passes import lower
-from tinsmith.pipeline import kernels_for, runner, written
+from tinsmith.pipeline import kernels_for, written
 from tinsmith.plan import SCRATCH, TABLES_MACRO, Plan, lifetimes, loose, packing, place, plan
 from tinsmith.plan.audit import Overwritten, audit
 from tinsmith.plan.orders import orders
 from tinsmith.plan.problem import Problem
 from tinsmith.plan.schedule import run_count, schedule
+from tinsmith.runners import runner
 
 GRAPHS = 60
 MANY = 300  # for each way of planning

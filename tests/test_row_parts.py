@@ -25,11 +25,12 @@ from tinsmith.interpret import interpret
 from tinsmith.load.tflite import load_file
 from tinsmith.ops import Call
 from tinsmith.passes import lower
-from tinsmith.pipeline import compile_graph, compile_model, kernels_for, plan_graph, runner, written
+from tinsmith.pipeline import compile_graph, compile_model, kernels_for, plan_graph, written
 from tinsmith.plan import plan
 from tinsmith.plan.audit import audit
 from tinsmith.plan.parts import kernels_of, parts_of, split_rows
 from tinsmith.plan.tasks import MOST_ROWS
+from tinsmith.runners import runner
 from tinsmith.samples import made_up
 from tinsmith.verify import verify
 

@@ -20,7 +20,8 @@ from tinsmith.cli import app
 from tinsmith.emit.shared_arena import SharedArena
 from tinsmith.errors import InputError
 from tinsmith.graph import Array
-from tinsmith.pipeline import compile_model, kernel_sources, runner
+from tinsmith.pipeline import compile_model, kernel_sources
+from tinsmith.runners import runner
 from tinsmith.samples import made_up
 
 DIGITS = REPOSITORY / "models" / "digits" / "digits.tflite"

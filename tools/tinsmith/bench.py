@@ -16,8 +16,9 @@ from .measure.cycles import Cycles, applies, estimate
 from .measure.retired import Counter, Counts, merged
 from .measure.stack import worst_case
 from .ops import Call
-from .pipeline import Compiled, api, build_model, joined
+from .pipeline import Compiled, api, build_model
 from .plan.schedule import FEED
+from .runners import joined
 from .samples import fixed
 
 # The one call through a pointer that generated code makes, if the input comes row by row. What the source of rows takes

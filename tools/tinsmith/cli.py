@@ -32,7 +32,7 @@ from .cli_base import (
 )
 from .errors import InputError, TargetError, TinsmithError
 from .graph import Array, Tensor
-from .pipeline import runner
+from .runners import runner
 from .samples import Sample, from_files
 from .verify import verify as compare
 

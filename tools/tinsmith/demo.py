@@ -20,7 +20,8 @@ from .bench import Cost, bench
 from .errors import TargetError, TinsmithError
 from .graph import Array
 from .judge import Judge, import_runtime
-from .pipeline import Compiled, compile_model, runner
+from .pipeline import Compiled, compile_model
+from .runners import runner
 
 RECIPE = Path(__file__).resolve().parents[2] / "models" / "digits"
 DEVICE = "cortex-m4"

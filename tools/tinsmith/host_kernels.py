@@ -17,7 +17,8 @@ import numpy as np
 
 from . import ops, targets, toolchain
 from .graph import Array, Graph, Node, Tensor
-from .ops.base import Call, CType, Op, c_fields
+from .ops.base import Call, Op
+from .ops.params import CType, c_fields
 from .plan import TABLE_STRIDE, Plan
 from .plan.audit import bytes_read
 from .plan.schedule import FEED, Run

@@ -10,7 +10,8 @@ import numpy as np
 
 from .graph import Array
 from .judge import Judge
-from .pipeline import Compiled, Runner, runner
+from .pipeline import Compiled
+from .runners import Runner, runner
 from .samples import Sample, made_up
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops
-from ..ops.base import Op, c_fields
+from ..ops.base import Op
+from ..ops.params import c_fields
 from .render import render
 
 

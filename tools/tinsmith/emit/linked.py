@@ -10,7 +10,8 @@ from typing import Any
 
 from .. import __version__, ops
 from ..graph import Array, Graph, Node, Tensor
-from ..ops.base import Call, c_fields
+from ..ops.base import Call
+from ..ops.params import c_fields
 from ..plan import Plan
 from ..plan.memories import ADDRESS_BYTES
 from .core import struct_name

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from ..graph import Graph
-from .base import LEAN, ROWS, Call, Op, Shape
+from .base import LEAN, ROWS, Call, Op
+from .tensors import Shape
 
 __all__ = [
     "Call",

@@ -12,7 +12,9 @@ from ._examples import ACTIVATIONS
 from ._quantized import clamp_limits
 from ._weighted import Weighted, folded_bias
 from ._window import Windowed
-from .base import I8, I16, I32, Call, I8s, I32s, Shape, internal, note
+from .base import Call, internal
+from .params import I8, I16, I32, I8s, I32s, note
+from .tensors import Shape
 
 
 @dataclass(frozen=True)

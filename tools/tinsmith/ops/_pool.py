@@ -14,7 +14,9 @@ from ._examples import ACTIVATIONS, quantized, random_shape, single
 from ._interval import Interval
 from ._quantized import FusedActivation, clamp_limits, clamped
 from ._window import Axis, Windowed, patches
-from .base import I8, I16, Call, Shape, flat, internal, note, rule
+from .base import Call, internal, rule
+from .params import I8, I16, note
+from .tensors import Shape, flat
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import numpy as np
 
 from .. import fixed
 from ..graph import Array, Tensor
-from .base import Call, Op, is_int8, rule
+from .base import Call, Op, rule
+from .tensors import is_int8
 
 CLAMPING = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
 MOST_FACTOR = 2.0**30  # a shift to the left by more than 30 bits has no meaning for an int32

@@ -14,7 +14,9 @@ from ..graph import Array, Graph
 from ._examples import ACTIVATIONS, quantized, random_ratio, random_shape, single
 from ._interval import Interval, channel_count
 from ._quantized import FusedActivation, centred, clamp_limits, clamped
-from .base import I8, I32, Call, Shape, internal, nhwc, note, rule
+from .base import Call, internal, rule
+from .params import I8, I32, note
+from .tensors import Shape, nhwc
 
 LEFT_SHIFT = 20  # headroom given to both inputs before they are scaled (add_common.cc)
 

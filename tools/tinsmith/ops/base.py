@@ -1,61 +1,28 @@
-"""What every op says about itself, and the small type language of kernel parameters."""
+"""What every op says about itself."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..graph import Array, Graph, Node, Tensor
 from ._interval import Interval
+from .tensors import Shape, flat, image_rows
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-
-Shape = tuple[int, ...]
 
 ROWS, LEAN = "rows", "lean"  # purposes of kernels: see Op.purpose
 
 MOST_ROWS = 1 << 15  # of an output that may overlap an input
 
 
-@dataclass(frozen=True)
-class CType:
-    """The C spelling of a kernel parameter: a scalar, or a pointer to constants in flash."""
-
-    name: str
-    pointer: bool = False
-
-
-I8 = Annotated[int, CType("int8_t")]
-U8 = Annotated[int, CType("uint8_t")]
-I16 = Annotated[int, CType("int16_t")]
-I32 = Annotated[int, CType("int32_t")]
-F32 = Annotated[float, CType("float")]
-I8s = Annotated[Array, CType("int8_t", pointer=True)]
-U8s = Annotated[Array, CType("uint8_t", pointer=True)]
-I32s = Annotated[Array, CType("int32_t", pointer=True)]
-
-
-def note(text: str) -> Any:
-    """A dataclass field with the comment it carries into the C header."""
-    return dataclasses.field(metadata={"note": text})
-
-
 def internal(default: Any) -> Any:
     """A field of Attrs that passes set; no file format has it."""
     return dataclasses.field(default=default, metadata={"internal": True})
-
-
-def c_fields(params: type) -> list[tuple[str, CType, str]]:
-    """(name, C type, comment) of each field of a Params dataclass, in order."""
-    hints = get_type_hints(params, include_extras=True)
-    return [(f.name, hints[f.name].__metadata__[0], f.metadata["note"]) for f in dataclasses.fields(params)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,28 +273,3 @@ class Op:
         if any(row is None for row in needed):
             return None
         return max((r + 1) * out_bytes - (row or 0) * in_bytes for r, row in enumerate(needed))
-
-
-def nhwc(shape: Shape) -> Shape:
-    """A shape of up to four dimensions, filled with ones in front (TFLite's ExtendedShape)."""
-    return (1,) * (4 - len(shape)) + tuple(shape)
-
-
-def image_rows(tensor: Tensor) -> tuple[int, int]:
-    """(count, bytes) of the rows of an NHWC tensor: each holds width x channels elements."""
-    if len(tensor.shape) > 4:
-        return 1, tensor.nbytes
-    n, h, w, c = nhwc(tensor.shape)
-    return n * h, w * c * tensor.dtype.itemsize
-
-
-def flat(tensor: Tensor) -> int:
-    return math.prod(tensor.shape)
-
-
-def is_int8(tensor: Tensor | None) -> bool:
-    return tensor is not None and tensor.dtype == np.int8
-
-
-def same_quant(a: Tensor, b: Tensor) -> bool:
-    return a.dtype == b.dtype and a.quant == b.quant

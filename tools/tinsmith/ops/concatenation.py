@@ -14,7 +14,9 @@ from ..graph import Array, Graph, Tensor
 from ._examples import quantized, random_shape, single
 from ._interval import Interval
 from ._quantized import FusedActivation
-from .base import I32, Call, I32s, Shape, note, rule
+from .base import Call, rule
+from .params import I32, I32s, note
+from .tensors import Shape
 
 
 class Concatenation(FusedActivation):

@@ -15,7 +15,9 @@ from ._examples import example, quantized, random_shape
 from ._taps import Taps, inside
 from ._weighted import random_weights
 from ._window import patches
-from .base import I16, Call, Shape, internal, note, rule
+from .base import Call, internal, rule
+from .params import I16, note
+from .tensors import Shape
 
 
 class Conv2D(Convolution):

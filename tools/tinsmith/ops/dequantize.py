@@ -11,7 +11,8 @@ from numpy.random import Generator
 from ..graph import Array, Graph, Tensor
 from ._examples import quantized, random_shape, single
 from ._quantized import quant_problem
-from .base import F32, I32, Call, Op, note, rule
+from .base import Call, Op, rule
+from .params import F32, I32, note
 
 
 class Dequantize(Op):

@@ -16,7 +16,9 @@ from ._interval import channel_count
 from ._quantized import clamp_limits
 from ._taps import Taps
 from ._weighted import BIAS_SCALE_TOLERANCE, Weighted, folded_bias, random_weights
-from .base import I8, I32, Call, I8s, I32s, Shape, internal, note, rule
+from .base import Call, internal, rule
+from .params import I8, I32, I8s, I32s, note
+from .tensors import Shape
 
 
 class FullyConnected(Weighted):

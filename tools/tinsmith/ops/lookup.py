@@ -11,7 +11,8 @@ from numpy.random import Generator
 from ..graph import Array, Graph, Tensor
 from ._examples import quantized, random_shape, single
 from ._interval import Interval, channel_count
-from .base import I32, Call, Op, U8s, note, rule
+from .base import Call, Op, rule
+from .params import I32, U8s, note
 
 
 class Lookup(Op):

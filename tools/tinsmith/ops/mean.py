@@ -15,7 +15,9 @@ from ..graph import Array, Graph, Tensor
 from ._examples import quantized, random_ratio, random_shape, single
 from ._interval import Interval, channel_count, in_order
 from ._quantized import Int8Op, factor_problem
-from .base import I32, Call, Shape, note, rule
+from .base import Call, rule
+from .params import I32, note
+from .tensors import Shape
 
 
 class Mean(Int8Op):

@@ -12,7 +12,9 @@ from ..graph import Array, Graph, Tensor
 from ._examples import quantized, random_shape, single
 from ._interval import Interval, channel_count
 from ._quantized import Int8Op
-from .base import I8, I32, Call, Shape, nhwc, note, rule
+from .base import Call, rule
+from .params import I8, I32, note
+from .tensors import Shape, nhwc
 
 
 class Pad(Int8Op):

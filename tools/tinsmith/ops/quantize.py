@@ -13,7 +13,8 @@ from ..graph import Array, Graph, Tensor
 from ._examples import quantized, random_ratio, random_shape, single
 from ._quantized import centred, factor_problem, quant_problem
 from ._table import Tabulated
-from .base import F32, I32, Call, note, rule
+from .base import Call, rule
+from .params import F32, I32, note
 
 
 class Quantize(Tabulated):

@@ -11,7 +11,8 @@ from numpy.random import Generator
 from ..graph import Array, Graph
 from ._examples import quantized, random_shape, single
 from ._interval import Interval, channel_count
-from .base import Call, Op, Shape, rule
+from .base import Call, Op, rule
+from .tensors import Shape
 
 
 class Reshape(Op):

@@ -10,7 +10,8 @@ from numpy.random import Generator
 
 from ..graph import Array, Graph, Tensor
 from ._examples import quantized, random_shape, single
-from .base import Call, Op, Shape
+from .base import Call, Op
+from .tensors import Shape
 
 
 class ShapeOf(Op):

@@ -14,7 +14,8 @@ from .. import fixed
 from ..graph import Array, Graph, Quant
 from ._examples import quantized, random_shape, single
 from ._quantized import Int8Op
-from .base import I32, Call, I32s, note, rule
+from .base import Call, rule
+from .params import I32, I32s, note
 
 INTEGER_BITS = 5  # of the scaled difference to the row's maximum (softmax.h)
 ACCUMULATOR_BITS = 12

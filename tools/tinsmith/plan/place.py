@@ -13,7 +13,7 @@ from .loose import loose_packing
 from .memories import ADDRESS_BYTES, ADDRESSES, Memory, Room, spread, traffic
 from .packing import Forbidden, best_packing, collisions, intersection, negative
 from .schedule import Flow, Run, schedule
-from .tasks import Task, sizes_of
+from .tasks import Rows, Task, sizes_of
 
 
 def targets(graph: Graph, roots: Mapping[str, str], flow: Flow) -> list[str]:
@@ -22,10 +22,12 @@ def targets(graph: Graph, roots: Mapping[str, str], flow: Flow) -> list[str]:
     return [task.buffer for task in flow.tasks if task.buffer in flow.whole or task.buffer in outputs]
 
 
-def record(graph: Graph, roots: Mapping[str, str], flow: Flow, runs: Sequence[Run]) -> History:
+def record(
+    graph: Graph, roots: Mapping[str, str], sizes: Mapping[str, Rows], flow: Flow, runs: Sequence[Run]
+) -> History:
     given = [name for name in graph.inputs if name not in flow.fed]
     kept = dict.fromkeys(roots[name] for name in graph.outputs)
-    return history(flow.tasks, runs, sizes_of(graph, roots), given, list(kept), flow.fed)
+    return history(flow.tasks, runs, sizes, given, list(kept), flow.fed)
 
 
 def place(
@@ -36,14 +38,15 @@ def place(
     compare it with others, not to keep it. With `rooms`, there are several memories, and no tables."""
     goals = targets(graph, roots, flow)
     runs = schedule(flow, goals)
-    past = record(graph, roots, flow, runs)
+    sizes = sizes_of(graph, roots)
+    past = record(graph, roots, sizes, flow, runs)
     streamed = {task.node for task in flow.tasks if not flow.is_layer(task)}
     holder = shared(flow.tasks, past, roots, streamed)
     buffers = list(make_buffers(graph, flow, past, holder))
     forbidden = conflicts(flow.tasks, past, buffers, holder)
     tensors = {tensor: holder[root] for tensor, root in roots.items()}
     if rooms:
-        heat = traffic({task.node: task for task in flow.tasks}, runs, sizes_of(graph, roots), tensors)
+        heat = traffic({task.node: task for task in flow.tasks}, runs, sizes, tensors)
         places = in_rooms(buffers, forbidden, heat, rooms, past.moments)
     else:
         places = in_arena(buffers, forbidden, past, tables, quick)

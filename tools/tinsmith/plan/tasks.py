@@ -15,7 +15,7 @@ from operator import itemgetter
 from .. import ops
 from ..graph import Graph
 from ..ops import Call, Op
-from ..ops.base import image_rows
+from ..ops.tensors import image_rows
 
 MOST_ROWS = 256  # of a tensor whose rows are planned; to look at every row of a freak would take minutes
 

@@ -10,7 +10,8 @@ from ... import fixed
 from ...graph import Array
 from ...ops._quantized import centred
 from ...ops.add import LEFT_SHIFT, Add
-from ...ops.base import I8, Call, I32s, note
+from ...ops.base import Call
+from ...ops.params import I8, I32s, note
 
 SHIFT = 16  # of the sum
 NEAR = 0.02  # outputs: how near a rounding boundary a pair of inputs must be to take part in the search

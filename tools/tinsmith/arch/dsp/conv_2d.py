@@ -13,8 +13,9 @@ import numpy as np
 
 from ...graph import Array
 from ...ops._conv import ConvParams
-from ...ops.base import I8, I16, I32, Call, I32s, note
+from ...ops.base import Call
 from ...ops.conv_2d import Conv2D
+from ...ops.params import I8, I16, I32, I32s, note
 from ._matrix import LOADS, SLIDING, ordered, paired, scales, stream, tap_order, weight_words
 
 MOST_PIXELS = 4

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...graph import Array
-from ...ops.base import I8, I16, I32, LEAN, Call, I32s, note
+from ...ops.base import LEAN, Call
 from ...ops.conv_2d import Conv2D
+from ...ops.params import I8, I16, I32, I32s, note
 from ._dense import Dense, dense, quad_steps
 
 WORDS = 20  # LEAN_WORDS: of four taps, that are multiplied at a time

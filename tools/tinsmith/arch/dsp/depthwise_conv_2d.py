@@ -10,8 +10,9 @@ import numpy as np
 
 from ...ops._quantized import clamp_limits
 from ...ops._weighted import folded_bias
-from ...ops.base import I8, I16, I32, U8, Call, I8s, I32s, U8s, note
+from ...ops.base import Call
 from ...ops.depthwise_conv_2d import DepthwiseConv2D
+from ...ops.params import I8, I16, I32, U8, I8s, I32s, U8s, note
 from ._depthwise import AWAY, GROUP, SLOW, TAPS, WIDE, Lines, Scales, lines, packed_kinds, packed_weights, scales
 from ._requant import Scaling, accumulator_range
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from ...graph import Array
 from ...ops._quantized import clamp_limits
-from ...ops.base import I8, I32, Call, I32s, note
+from ...ops.base import Call
 from ...ops.fully_connected import FullyConnected
+from ...ops.params import I8, I32, I32s, note
 from ._dense import dense, quad_steps
 from ._matrix import lanes_fit, paired
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from ...graph import Array
 from ...ops._conv import ConvParams
-from ...ops.base import I8, I16, I32, Call, I8s, I32s, note
+from ...ops.base import Call
 from ...ops.depthwise_conv_2d import DepthwiseConv2D
+from ...ops.params import I8, I16, I32, I8s, I32s, note
 from ._scales import channel_scales, ignores_negative
 
 LANES = 16

@@ -8,8 +8,9 @@ import numpy as np
 
 from ...ops._quantized import clamp_limits
 from ...ops._weighted import folded_bias
-from ...ops.base import I8, I32, Call, I8s, I32s, note
+from ...ops.base import Call
 from ...ops.fully_connected import FullyConnected
+from ...ops.params import I8, I32, I8s, I32s, note
 from ._scales import channel_scales
 
 

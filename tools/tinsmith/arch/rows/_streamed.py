@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from ...graph import Tensor
-from ...ops.base import ROWS, Call, Op, flat, image_rows
+from ...ops.base import ROWS, Call, Op
+from ...ops.tensors import flat, image_rows
 
 # Forms of sums (tin_sums.h).
 FORMS = ("packed", "narrow", "wide")

@@ -8,7 +8,8 @@ from typing import Any
 from ...ops._pool import axis_is_covered
 from ...ops._quantized import clamp_limits
 from ...ops.average_pool_2d import AveragePool2D
-from ...ops.base import I8, I16, Call, note
+from ...ops.base import Call
+from ...ops.params import I8, I16, note
 from ._streamed import FORMS, Summing
 
 

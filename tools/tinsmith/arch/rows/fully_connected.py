@@ -10,8 +10,10 @@ import numpy as np
 from ...graph import Array
 from ...ops._quantized import clamp_limits
 from ...ops._weighted import folded_bias
-from ...ops.base import I8, I32, Call, I8s, I32s, image_rows, note
+from ...ops.base import Call
 from ...ops.fully_connected import FullyConnected
+from ...ops.params import I8, I32, I8s, I32s, note
+from ...ops.tensors import image_rows
 from ._streamed import Streamed
 
 QUAD = 4  # channels at a time

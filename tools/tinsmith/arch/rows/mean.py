@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ...ops.base import I8, I32, Call, image_rows, note
+from ...ops.base import Call
 from ...ops.mean import Mean
+from ...ops.params import I8, I32, note
+from ...ops.tensors import image_rows
 from ._streamed import FORMS, Summing
 
 

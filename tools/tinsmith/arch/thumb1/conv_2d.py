@@ -8,8 +8,9 @@ import numpy as np
 
 from ...graph import Array
 from ...ops._conv import ConvParams
-from ...ops.base import I8, I16, I32, Call, I8s, I32s, U8s, note
+from ...ops.base import Call
 from ...ops.conv_2d import Conv2D
+from ...ops.params import I8, I16, I32, I8s, I32s, U8s, note
 from ..word._columns import BYTES_A_TAP, PARTS, Strip, packed, single, used_parts
 from ._pack import cut, shifted
 from ._scales import scales

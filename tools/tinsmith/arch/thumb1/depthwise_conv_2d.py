@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ops._window import Axis
-from ...ops.base import I8, I16, I32, U8, Call, I8s, I32s, note
+from ...ops.base import Call
 from ...ops.depthwise_conv_2d import DepthwiseConv2D
+from ...ops.params import I8, I16, I32, U8, I8s, I32s, note
 from ._pack import OFFSET
 from ._scales import scales
 

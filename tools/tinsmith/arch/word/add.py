@@ -10,7 +10,8 @@ import numpy as np
 
 from ...ops._quantized import clamp_limits
 from ...ops.add import Add, loop_steps
-from ...ops.base import I8, I32, Call, note
+from ...ops.base import Call
+from ...ops.params import I8, I32, note
 from ._sums import Form, find_form
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ...ops.base import I8, I16, I32, Call, I8s, I32s, note
+from ...ops.base import Call
 from ...ops.depthwise_conv_2d import DepthwiseConv2D
+from ...ops.params import I8, I16, I32, I8s, I32s, note
 from ._scales import recoverable, scales
 
 MOST_ROWS = 16  # of a window; MOST_ROWS of the kernel

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ...graph import Array
-from ...ops.base import I8, I16, I32, Call, I32s, note
+from ...ops.base import Call
 from ...ops.fully_connected import FullyConnected
+from ...ops.params import I8, I16, I32, I32s, note
 from ._pack import CHANNELS
 from ._scales import common_scales
 
