@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .lifetimes import SCRATCH, STATE, Buffer
 from .loose import among
-from .packing import ALIGNMENT, Forbidden, best_packing, simple_packings
+from .packing import ALIGNMENT, Forbidden, best_packing, packer_of, simple_packings
 from .schedule import FEED, Run
 from .tasks import Rows, Task
 
@@ -105,7 +105,8 @@ def hottest(
     """Those of the buffers `left` that a memory of `limit` bytes holds: the most traffic for each byte comes first."""
 
     def fits(chosen: Sequence[int]) -> bool:
-        return simple_packings([buffers[i] for i in chosen], among(forbidden, chosen))[0].size <= limit
+        some, apart = [buffers[i] for i in chosen], among(forbidden, chosen)
+        return simple_packings(packer_of(some, apart), some, apart)[0].size <= limit
 
     if best_packing([buffers[i] for i in left], among(forbidden, left)).size <= limit:
         return list(left)

@@ -135,9 +135,12 @@ def best_packing(
     buffers: Sequence[Buffer], forbidden: Sequence[Mapping[int, Forbidden]], quick: bool = False
 ) -> Packing:
     """The smallest arena found, from several orders of packing."""
-    starts = simple_packings(buffers, forbidden)
-    packer, best, rng = packer_of(buffers, forbidden), starts[0], random.Random(1)
-    for start in starts if buffers else ():
+    if not buffers:
+        return Packing((), 0, "nothing to pack")
+    packer = packer_of(buffers, forbidden)
+    starts = simple_packings(packer, buffers, forbidden)
+    best, rng = starts[0], random.Random(1)
+    for start in starts:
         best = local_search(packer, start, best, rng, quick)
     return best
 
@@ -147,10 +150,10 @@ def packer_of(buffers: Sequence[Buffer], forbidden: Sequence[Mapping[int, Forbid
     return Packer([b.nbytes for b in buffers], near)
 
 
-def simple_packings(buffers: Sequence[Buffer], forbidden: Sequence[Mapping[int, Forbidden]]) -> list[Packing]:
-    """What several orders of packing give at once, the smallest first."""
-    if not buffers:
-        return [Packing((), 0, "nothing to pack")]
+def simple_packings(
+    packer: Packer, buffers: Sequence[Buffer], forbidden: Sequence[Mapping[int, Forbidden]]
+) -> list[Packing]:
+    """What several orders of packing give at once, the smallest first. `packer`: packer_of the same."""
     indices = range(len(buffers))
     orders = {
         "largest first": sorted(indices, key=lambda i: (-buffers[i].nbytes, buffers[i].first)),
@@ -159,7 +162,6 @@ def simple_packings(buffers: Sequence[Buffer], forbidden: Sequence[Mapping[int, 
         "in order of death": sorted(indices, key=lambda i: (-buffers[i].last, -buffers[i].nbytes)),
         "longest lived first": sorted(indices, key=lambda i: (buffers[i].first - buffers[i].last, -buffers[i].nbytes)),
     }
-    packer = packer_of(buffers, forbidden)
     return sorted((packer.pack(order, name) for name, order in orders.items()), key=lambda packing: packing.size)
 
 
